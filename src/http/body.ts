@@ -1,0 +1,107 @@
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+
+import { HttpError } from "./error.ts";
+import type { Exchange } from "./exchange.ts";
+import { locateJsonError } from "./json.ts";
+import type { Fault, Model } from "./route.ts";
+
+/** Whether the request's framing announces a body (RFC 9112 6.3), be it an empty chunked one. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || declaredLength(headers["content-length"]) > 0;
+}
+
+/** The Content-Length in bytes, 0 where there is none. node:http has refused all that is no number. */
+export function declaredLength(field: string | undefined): number {
+  return field === undefined ? 0 : Number(field);
+}
+
+/** Refuses by the header fields alone, in this order: no body (422), its type or coding (415), its size (413). */
+export function checkBodyFields(request: IncomingMessage, maxBytes: number): void {
+  const { headers } = request;
+  if (!hasBody(request)) throw NO_BODY;
+  if (!JSON_TYPE.test(headers["content-type"] ?? "")) throw NOT_JSON;
+  const coding = headers["content-encoding"];
+  if (coding !== undefined && coding.toLowerCase() !== "identity") throw CODED;
+  if (declaredLength(headers["content-length"]) > maxBytes) throw tooLarge(maxBytes);
+}
+
+/** Reads the whole body. Throws 413 at the first byte past `maxBytes`, or the reason why the rest never comes. */
+export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let body: Buffer = EMPTY;
+    let size = 0;
+    if (exchange.bodyError !== undefined) reject(exchange.bodyError);
+    exchange.failBody = reject;
+    exchange.request.on("data", (chunk: Buffer) => {
+      const start = size;
+      size += chunk.length;
+      if (size > maxBytes) reject(tooLarge(maxBytes));
+      // One chunk is the rule, and is not copied.
+      else body = start === 0 ? chunk : append(body, start, chunk);
+    });
+    exchange.request.on("end", () => {
+      exchange.failBody = undefined;
+      resolve(body.subarray(0, size));
+    });
+  });
+}
+
+/** Makes a value of a body: 422 for no body, for what isn't JSON and for what isn't a T; 400 for what isn't UTF-8. */
+export function parseBody<T>(body: Buffer, model: Model<T>): T {
+  if (body.length === 0) throw NO_BODY;
+  if (!isUtf8(body)) throw NOT_UTF8;
+  const input = parseJson(body.toString("utf8", hasByteOrderMark(body) ? 3 : 0));
+  const faults: Fault[] = [];
+  const value = model(input, ["body"], faults);
+  if (faults.length > 0) throw new HttpError(422, faults);
+  return value;
+}
+
+// media-type = type "/" subtype parameters (RFC 9110 8.3.1): application/json or application/*+json, any parameters
+const JSON_TYPE = /^application\/(?:[!#$%&'*+.^_`|~0-9a-z-]+\+)?json[ \t]*(?:;|$)/i;
+
+const EMPTY = Buffer.alloc(0);
+
+const NO_BODY = new HttpError(422, [{ type: "missing", loc: ["body"], msg: "Field required", input: null }]);
+const NOT_JSON = new HttpError(415, "Unsupported Media Type: send the body as Content-Type: application/json");
+const CODED = new HttpError(415, "Unsupported Media Type: send the body without a Content-Encoding", [
+  "Accept-Encoding",
+  "identity",
+]);
+const NOT_UTF8 = new HttpError(400, "There was an error parsing the body");
+
+function tooLarge(maxBytes: number): HttpError {
+  return new HttpError(413, `Content Too Large: the body may have at most ${maxBytes} bytes`);
+}
+
+/** Copies `chunk` to `start`, into twice the room where it doesn't fit, so that tiny chunks cost linear time and space. */
+function append(body: Buffer, start: number, chunk: Buffer): Buffer {
+  let room = body;
+  if (start + chunk.length > body.length) {
+    room = Buffer.allocUnsafe(Math.max(start + chunk.length, 2 * body.length));
+    body.copy(room, 0, 0, start);
+  }
+  chunk.copy(room, start);
+  return room;
+}
+
+function hasByteOrderMark(body: Buffer): boolean {
+  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const { position, message } = locateJsonError(text);
+    const fault: Fault = {
+      type: "json_invalid",
+      loc: ["body", position],
+      msg: "JSON decode error",
+      input: {},
+      ctx: { error: message },
+    };
+    throw new HttpError(422, [fault]);
+  }
+}

@@ -1,0 +1,52 @@
+import type { IncomingMessage } from "node:http";
+
+import { HttpError } from "./error.ts";
+
+/** The most header fields a request may have. */
+export const MAX_HEADER_FIELDS = 100;
+
+/** What an `Expect` field asks for (RFC 9110 10.1.1). */
+export type Expectation = "none" | "100-continue" | "unknown";
+
+/** Refuses, in this order, a version (505), too many fields (431), a Host (400), a coding (501), an expectation (417). */
+export function checkHead(request: IncomingMessage, expectation: Expectation): void {
+  const { httpVersion, rawHeaders, headers } = request;
+  // "PRI * HTTP/2.0" is no request but the preface of another protocol.
+  if (request.method === "PRI") throw NOT_HTTP;
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") throw UNSUPPORTED_VERSION;
+  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) throw TOO_MANY_FIELDS;
+  if (!hasValidHost(request)) throw BAD_HOST;
+  const coding = headers["transfer-encoding"];
+  if (coding !== undefined) {
+    // RFC 9112 6.1: the framing of such a message can't be trusted.
+    if (httpVersion === "1.0") throw NOT_HTTP;
+    if (coding.toLowerCase() !== "chunked") throw UNKNOWN_CODING;
+  }
+  if (expectation === "unknown") throw UNKNOWN_EXPECTATION;
+}
+
+/** The answer to bytes that are no HTTP/1.1 request. */
+export const NOT_HTTP = new HttpError(400, "Bad Request: this is not a valid HTTP/1.1 request");
+
+const UNSUPPORTED_VERSION = new HttpError(505, "HTTP Version Not Supported: use HTTP/1.1");
+const TOO_MANY_FIELDS = new HttpError(
+  431,
+  `Request Header Fields Too Large: at most ${MAX_HEADER_FIELDS} fields are accepted`,
+);
+const BAD_HOST = new HttpError(400, "Bad Request: exactly one valid Host header field is required");
+const UNKNOWN_CODING = new HttpError(501, "Not Implemented: the only Transfer-Encoding accepted is chunked");
+const UNKNOWN_EXPECTATION = new HttpError(417, "Expectation Failed: the only Expect accepted is 100-continue");
+
+// Host = uri-host [ ":" port ] (RFC 9110 7.2): a bracketed IP literal, or a reg-name, which isn't empty for http
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?$/;
+
+/** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. */
+function hasValidHost({ headers, rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let fields = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === "host") fields += 1;
+  }
+  if (fields === 0) return httpVersion === "1.0";
+  return fields === 1 && HOST.test(headers.host ?? "");
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage } from "node:http";
+
+import { JSON_HEADERS } from "./error.ts";
+
+/** What a handler returns; `json()` makes one. */
+export interface Reply {
+  readonly status: number;
+  /** Field names and values in turn, with Content-Type and Cache-Control, without Content-Length. */
+  readonly headers: readonly string[];
+  readonly body: string | Uint8Array;
+}
+
+/** What a dependency or a handler may know of its request. */
+export interface Context {
+  readonly request: IncomingMessage;
+  /** The caller's X-Request-Id where it is usable, else a fresh one. */
+  readonly requestId: string;
+  /** Aborted when the client goes away before its answer; made only when it is asked for. */
+  readonly signal: AbortSignal;
+  /** Whether the service is about to stop. */
+  readonly draining: boolean;
+  /** For the log: the name of the key that matched. */
+  key: string | undefined;
+  /** For the log: why the guard refused. */
+  denied: string | undefined;
+}
+
+/** Runs before the body is read; refuses the request by throwing an HttpError. */
+export type Dependency = (context: Context) => void | Promise<void>;
+
+/** One thing that is wrong with a body, in the shape of pydantic's errors. */
+export interface Fault {
+  readonly type: string;
+  readonly loc: readonly (string | number)[];
+  readonly msg: string;
+  readonly input?: unknown;
+  readonly ctx?: { readonly error: string };
+}
+
+/** Checks `input`, found at `loc`: returns it as a T, or adds to `faults`, when what it returns is not looked at. */
+export type Model<T> = (input: unknown, loc: readonly (string | number)[], faults: Fault[]) => T;
+
+/** One endpoint. `T` is what its handler gets for a body: undefined when the route declares none. */
+export interface Route<T = unknown> {
+  readonly method: string;
+  /** Matched as written: no parameters, no percent-decoding. */
+  readonly path: string;
+  readonly dependencies: readonly Dependency[];
+  readonly body: Model<T> | undefined;
+  /** False: not part of the OpenAPI document. */
+  readonly includeInSchema: boolean;
+  /** False: answered even when MAX_IN_FLIGHT requests are in flight. */
+  readonly limited: boolean;
+  readonly handler: (body: T, context: Context) => Reply | Promise<Reply>;
+}
+
+/** A route as it is declared; what is left out is none, or true. */
+export interface RouteDeclaration<T> extends Pick<Route<T>, "method" | "path" | "handler"> {
+  readonly dependencies?: readonly Dependency[];
+  readonly body?: Model<T>;
+  readonly includeInSchema?: boolean;
+  readonly limited?: boolean;
+}
+
+/** Declares a route; the handler's body has the type of the model. */
+export function route<T = undefined>(declaration: RouteDeclaration<T>): Route {
+  const { method, path, dependencies = [], body, includeInSchema = true, limited = true, handler } = declaration;
+  // Only the model of this very route makes the handler's body, so the pair may forget what T is.
+  return { method, path, dependencies, body, includeInSchema, limited, handler } as Route;
+}
+
+/** An answer whose body is `value` as JSON; `headers`: further names and values in turn. */
+export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
+  return {
+    status,
+    headers: headers.length === 0 ? JSON_HEADERS : [...JSON_HEADERS, ...headers],
+    body: JSON.stringify(value),
+  };
+}

@@ -1,0 +1,82 @@
+import { STATUS_CODES } from "node:http";
+
+import { declaredLength, hasBody } from "./body.ts";
+import type { HttpError } from "./error.ts";
+import type { Connection, Exchange } from "./exchange.ts";
+import type { Reply } from "./route.ts";
+
+/**
+ * Hands one answer to node:http. Throws, with nothing sent, when the reply can't be written: a status that is none, a
+ * field with a line break, a body that is neither text nor bytes.
+ */
+export function send(exchange: Exchange, { status, headers, body }: Reply): void {
+  const { request, response, requestId, connection } = exchange;
+  const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
+  const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+  // RFC 9110 8.6: no Content-Length where there can be no content, unless it is that of the GET.
+  if (status !== 204 && status !== 304) fields.push("Content-Length", String(length));
+  const lingers = mustLinger(exchange);
+  if (lingers || exchange.draining) fields.push("Connection", "close");
+  response.writeHead(status, STATUS_CODES[status] ?? "", fields);
+  if (lingers) {
+    connection.closing = true;
+    // node:http calls destroySoon() after the last answer. With bytes still to be read that is a reset (RFC 9112 9.6).
+    connection.socket.destroySoon = () => linger(connection);
+    request.on("data", () => stopAtLimit(connection));
+  }
+  response.end(body);
+}
+
+/** Answers bytes that are no request, after the answers that are still due, and closes. */
+export function sendRaw(connection: Connection, error: HttpError, requestId: string): void {
+  const { socket, last } = connection;
+  connection.closing = true;
+  const write = (): void => {
+    if (!socket.writable) return;
+    socket.write(rawAnswer(error, requestId));
+    linger(connection);
+  };
+  if (last === undefined || last.response.writableFinished) write();
+  else last.response.once("finish", write);
+}
+
+/** While lingering: ends the connection when the client has sent more than is read for courtesy. */
+export function stopAtLimit({ socket, readLimit }: Connection): void {
+  if (socket.bytesRead > readLimit) socket.destroy();
+}
+
+/** An unread body this short is read and dropped, and the connection kept. */
+const MAX_DRAINED_BYTES = 65_536;
+
+const LINGER_MS = 2000;
+const LINGER_BYTES = 8_388_608;
+
+/** Whether the request's body is in disorder, or neither read nor short enough to be dropped. */
+function mustLinger({ request, expectation, isSound, bodyError }: Exchange): boolean {
+  if (!isSound || bodyError !== undefined) return true;
+  if (request.complete || !hasBody(request)) return false;
+  return (
+    expectation !== "none" ||
+    request.headers["transfer-encoding"] !== undefined ||
+    declaredLength(request.headers["content-length"]) > MAX_DRAINED_BYTES
+  );
+}
+
+/** Closes the write side and goes on reading for a while, so that the client gets to read its answer. */
+function linger(connection: Connection): void {
+  const { socket } = connection;
+  connection.readLimit = socket.bytesRead + LINGER_BYTES;
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+function rawAnswer({ status, headers, body }: HttpError, requestId: string): string {
+  const fields = [
+    ...["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers],
+    ...["Content-Length", String(Buffer.byteLength(body)), "Date", new Date().toUTCString(), "Connection", "close"],
+  ];
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return `${head}\r\n${body}`;
+}

@@ -1,0 +1,186 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+import { checkBodyFields, parseBody, readBody } from "./body.ts";
+import { Connections } from "./connections.ts";
+import { HttpError } from "./error.ts";
+import { type Answered, type Connection, Exchange, requestIdOf } from "./exchange.ts";
+import { checkHead, type Expectation, MAX_HEADER_FIELDS, NOT_HTTP } from "./head.ts";
+import type { Reply, Route } from "./route.ts";
+import { createRouter, type Router } from "./router.ts";
+import { send, sendRaw, stopAtLimit } from "./send.ts";
+
+/** What the service will not exceed; times in ms, sizes in bytes. */
+export interface Limits {
+  readonly maxBodyBytes: number;
+  readonly maxInFlight: number;
+  readonly maxConnections: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+}
+
+/** Where the service tells what happened. */
+export interface Reports {
+  /** One answer given, or one client gone. Undefined: nobody wants to know. */
+  readonly answered: ((record: Answered) => void) | undefined;
+  /** A handler or a dependency failed with something that is no HttpError. */
+  readonly failed: (error: unknown, requestId: string) => void;
+}
+
+/** A server that isn't listening yet, and its connections. */
+export interface Service {
+  readonly server: Server;
+  readonly connections: Connections;
+}
+
+/** Puts the routes behind a node:http server. Throws when the route table holds a mistake. */
+export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
+  const router = createRouter(routes);
+  const connections = new Connections((exchange) => reports.answered?.(exchange.answered(null)));
+  const flow: Flow = { router, connections, limits, reports };
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // checkHead() sees to it, in JSON.
+    requireHostHeader: false,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  });
+  // node:http drops what is past this without a word: one more than checkHead() lets through.
+  server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
+  server.maxConnections = limits.maxConnections;
+  server.timeout = limits.requestTimeoutMs;
+  server.on("connection", (socket) => connections.add(socket));
+  server.on("request", (request, response) => receive(flow, request, response, "none"));
+  server.on("checkContinue", (request, response) => receive(flow, request, response, "100-continue"));
+  server.on("checkExpectation", (request, response) => receive(flow, request, response, "unknown"));
+  server.on("connect", (_request, socket) => refuseConnect(flow, socket as Socket));
+  server.on("clientError", (error, socket) => refuseBytes(flow, error, socket as Socket));
+  server.on("timeout", (socket) => closeStalled(connections, socket));
+  return { server, connections };
+}
+
+const MAX_HEADER_BYTES = 16_384;
+const CHECK_INTERVAL_MS = 1000;
+
+interface Flow {
+  readonly router: Router;
+  readonly connections: Connections;
+  readonly limits: Limits;
+  readonly reports: Reports;
+}
+
+function receive(flow: Flow, request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
+  const connection = flow.connections.get(request.socket);
+  if (connection === undefined || connection.closing) {
+    request.resume();
+    return;
+  }
+  const exchange = new Exchange(request, response, connection, flow.connections, expectation);
+  connection.open.push(exchange);
+  connection.last = exchange;
+  void serve(flow, exchange);
+}
+
+/** The life of one request. Never rejects. */
+async function serve(flow: Flow, exchange: Exchange): Promise<void> {
+  let reply: Reply;
+  try {
+    reply = await replyTo(flow, exchange);
+  } catch (error) {
+    reply = error instanceof HttpError ? error : failed(flow, exchange, error);
+  }
+  if (exchange.ended) return;
+  try {
+    send(exchange, reply);
+  } catch (error) {
+    reply = failed(flow, exchange, error);
+    send(exchange, reply);
+  }
+  flow.connections.end(exchange);
+  flow.reports.answered?.(exchange.answered(reply.status));
+}
+
+/** The order of the checks is the contract's: what a caller without a key can learn ends with the dependencies. */
+async function replyTo({ router, connections, limits }: Flow, exchange: Exchange): Promise<Reply> {
+  const { request } = exchange;
+  checkHead(request, exchange.expectation);
+  exchange.isSound = true;
+  const route = router.match(request.method ?? "", exchange.path, exchange.query);
+  for (const dependency of route.dependencies) {
+    const pending = dependency(exchange);
+    // An await costs a turn of the microtask queue; most dependencies don't need it.
+    if (pending !== undefined) await pending;
+  }
+  if (route.body !== undefined) checkBodyFields(request, limits.maxBodyBytes);
+  if (route.limited) connections.admit(exchange, limits.maxInFlight);
+  if (route.body === undefined) return route.handler(undefined, exchange);
+  if (exchange.expectation === "100-continue") exchange.sendContinue();
+  const body = await readBody(exchange, limits.maxBodyBytes);
+  return route.handler(parseBody(body, route.body), exchange);
+}
+
+const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
+
+function failed({ reports }: Flow, exchange: Exchange, error: unknown): HttpError {
+  reports.failed(error, exchange.requestId);
+  return INTERNAL_SERVER_ERROR;
+}
+
+/** What node:http's parser or its clock objects to, as the answer to give. */
+const REFUSALS: Readonly<Record<string, HttpError>> = {
+  HPE_HEADER_OVERFLOW: new HttpError(
+    431,
+    `Request Header Fields Too Large: at most ${MAX_HEADER_BYTES} bytes are accepted`,
+  ),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: new HttpError(413, "Content Too Large: the chunk extensions are too long"),
+  ERR_HTTP_REQUEST_TIMEOUT: new HttpError(408, "Request Timeout: the request has not arrived in time"),
+};
+
+/** Answers what node:http can't make a request of. It may call this again for each further read. */
+function refuseBytes(flow: Flow, error: NodeJS.ErrnoException, socket: Socket): void {
+  const code = error.code ?? "";
+  const connection = flow.connections.get(socket);
+  const refusal = REFUSALS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
+  if (connection === undefined || refusal === undefined || !socket.writable) {
+    // Nobody there to be told.
+    if (connection?.closing !== true || refusal === undefined) socket.destroy();
+    else stopAtLimit(connection);
+    return;
+  }
+  const { closing, last } = connection;
+  if (closing) stopAtLimit(connection);
+  else if (last === undefined || last.request.complete) refuse(flow, connection, refusal);
+  // Within a body: its request gets the answer, unless it has had one.
+  else if (last.ended) socket.destroySoon();
+  else last.breakBody(refusal);
+}
+
+/** CONNECT is for proxies; node:http has let go of the socket by now. */
+function refuseConnect(flow: Flow, socket: Socket): void {
+  const connection = flow.connections.get(socket);
+  socket.on("error", () => socket.destroy());
+  if (connection === undefined || connection.closing) {
+    socket.destroy();
+    return;
+  }
+  socket.on("data", () => stopAtLimit(connection));
+  refuse(flow, connection, NOT_HTTP);
+}
+
+function refuse({ reports }: Flow, connection: Connection, refusal: HttpError): void {
+  const requestId = requestIdOf();
+  sendRaw(connection, refusal, requestId);
+  const remote = connection.socket.remoteAddress;
+  reports.answered?.({ requestId, remote, status: refusal.status, durationMs: 0 });
+}
+
+/** Nothing has moved on the socket for a time-out: it is idle between requests, or its client doesn't read. */
+function closeStalled(connections: Connections, socket: Socket): void {
+  const connection = connections.get(socket);
+  const isIdle = connection?.open.length === 0 && connection.last !== undefined;
+  if (isIdle || socket.writableLength > 0) socket.destroy();
+}

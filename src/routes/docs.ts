@@ -1,0 +1,56 @@
+import { createHash } from "node:crypto";
+
+import { type Context, type Reply, type Route, route } from "../http/route.ts";
+
+/** The text of each file of the docs, in UTF-8. */
+export interface DocsFiles {
+  readonly page: string;
+  readonly openapi: string;
+  readonly css: string;
+  readonly js: string;
+  readonly icon: string;
+}
+
+/** The routes of the docs page, of what it loads, and of the OpenAPI document; like FastAPI's, none is in the document. */
+export function docsRoutes({ page, openapi, css, js, icon }: DocsFiles): Route[] {
+  return [
+    fileRoute("/docs", "text/html; charset=utf-8", page, PAGE_HEADERS),
+    fileRoute("/docs/docs.css", "text/css; charset=utf-8", css, ASSET_HEADERS),
+    fileRoute("/docs/docs.js", "text/javascript; charset=utf-8", js, ASSET_HEADERS),
+    fileRoute("/docs/icon.svg", "image/svg+xml", icon, ASSET_HEADERS),
+    fileRoute("/openapi.json", "application/json", openapi, []),
+  ];
+}
+
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; " +
+  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+const ASSET_HEADERS: readonly string[] = ["Cross-Origin-Resource-Policy", "same-origin"];
+
+const PAGE_HEADERS: readonly string[] = [
+  ...["Content-Security-Policy", CSP],
+  ...["Referrer-Policy", "no-referrer"],
+  ...["Cross-Origin-Opener-Policy", "same-origin"],
+  ...ASSET_HEADERS,
+];
+
+function fileRoute(path: string, type: string, text: string, headers: readonly string[]): Route {
+  const body = Buffer.from(text);
+  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  const common = ["Cache-Control", "no-cache", "ETag", etag, ...headers];
+  const whole: Reply = { status: 200, headers: ["Content-Type", type, ...common], body };
+  const unchanged: Reply = { status: 304, headers: common, body: "" };
+  return route({
+    method: "GET",
+    path,
+    includeInSchema: false,
+    handler: (_body, { request }: Context) => (matches(request.headers["if-none-match"], etag) ? unchanged : whole),
+  });
+}
+
+/** Whether an If-None-Match field names the tag: `"*"`, or a list of tags compared weakly (RFC 9110 13.1.2). */
+function matches(field: string | undefined, etag: string): boolean {
+  if (field === undefined) return false;
+  return field.trim() === "*" || field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+}

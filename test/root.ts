@@ -1,0 +1,8 @@
+import { existsSync } from "node:fs";
+
+/** The repository's root as a `file:` URL with a trailing slash, for compiled tests and for tests run from source. */
+export const root: URL = findRoot(new URL("./", import.meta.url));
+
+function findRoot(directory: URL): URL {
+  return existsSync(new URL("package.json", directory)) ? directory : findRoot(new URL("../", directory));
+}
