@@ -14,6 +14,10 @@ export interface Log {
   readonly answered: ((record: Answered) => void) | undefined;
   /** Any other line. `fields` are written as they are: never a key, a body or a query. */
   event(level: Exclude<LogLevel, "silent">, event: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** One `warning` for each message. */
+  warn(messages: readonly string[]): void;
+  /** An `error` with its stack, and the request that it happened to. */
+  error(error: unknown, requestId?: string): void;
   /** Hands what has gathered to the stream, now. */
   flush(): void;
 }
@@ -26,18 +30,25 @@ export function createLog(level: LogLevel, stream: Writable): Log {
   const threshold = LOG_LEVELS.indexOf(level);
   const append = createSink(stream);
   const clock = createClock();
-  return {
+  const log: Log = {
     answered: level === "info" ? (record) => append(requestLine(clock(), record)) : undefined,
     event(eventLevel, event, fields = {}): void {
       if (LOG_LEVELS.indexOf(eventLevel) > threshold) return;
       append(escape(JSON.stringify({ time: clock(), level: eventLevel, event, ...fields })));
     },
+    warn: (messages) => messages.forEach((message) => log.event("warn", "warning", { message })),
+    error(error, requestId): void {
+      const stack = error instanceof Error ? error.stack : String(error);
+      log.event("error", "error", { request_id: requestId, stack });
+    },
     flush: () => append.flush(),
   };
+  return log;
 }
 
 const MAX_WAITING = 1_048_576;
 const MAX_PATH_LENGTH = 256;
+const PIPE_BUF = 4096;
 
 interface Sink {
   (line: string): void;
@@ -62,6 +73,8 @@ function createSink(stream: Writable): Sink {
       dropped += 1;
       return;
     }
+    // A pipe takes this much in one piece: lines of several workers don't mix.
+    if (gathered.length + line.length >= PIPE_BUF) flush();
     if (gathered === "") setImmediate(flush);
     if (dropped > 0) {
       gathered += `{"time":"${new Date().toISOString()}","level":"warn","event":"warning","dropped_lines":${dropped}}\n`;

@@ -121,13 +121,14 @@ function responsesOf(document: OpenApiDocument, operation: Operation): Html {
   const [first, ...others] = responses.map(([, response]) => factsOf(response));
   const shared = (first ?? []).filter((fact) => others.every((facts) => facts.includes(fact)));
   return html`<h3>Responses</h3>
-${shared.length > 0 && html`<p>Each has ${shared.join(", ")}.</p>
+${shared.length > 0 && html`<p>Each comes with ${shared.join(" and ")}.</p>
 `}${responses.map(([status, response]) => responseOf(status, response, shared))}`;
 }
 
 /** What comes with a response besides its body's schema. */
 function factsOf({ headers = {}, content = {} }: Message): string[] {
-  return [...Object.keys(content).map((type) => `type ${type}`), ...Object.keys(headers).map((name) => `header ${name}`)];
+  const types = Object.keys(content).map((type) => `type ${type}`);
+  return [...types, ...Object.keys(headers).map((name) => `header ${name}`)];
 }
 
 function responseOf(status: string, response: Message, shared: readonly string[]): Html {

@@ -32,8 +32,7 @@ export function sendRaw(connection: Connection, error: HttpError, requestId: str
   const { socket, last } = connection;
   connection.closing = true;
   const write = (): void => {
-    if (!socket.writable) return;
-    socket.write(rawAnswer(error, requestId));
+    if (socket.writable) socket.write(rawAnswer(error, requestId));
     linger(connection);
   };
   if (last === undefined || last.response.writableFinished) write();

@@ -140,23 +140,17 @@ const REFUSALS: Readonly<Record<string, HttpError>> = {
   ERR_HTTP_REQUEST_TIMEOUT: new HttpError(408, "Request Timeout: the request has not arrived in time"),
 };
 
-/** Answers what node:http can't make a request of. It may call this again for each further read. */
-function refuseBytes(flow: Flow, error: NodeJS.ErrnoException, socket: Socket): void {
-  const code = error.code ?? "";
+/** Answers what node:http can't make a request of. It is called again with each further read. */
+function refuseBytes(flow: Flow, { code = "" }: NodeJS.ErrnoException, socket: Socket): void {
   const connection = flow.connections.get(socket);
   const refusal = REFUSALS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
-  if (connection === undefined || refusal === undefined || !socket.writable) {
-    // Nobody there to be told.
-    if (connection?.closing !== true || refusal === undefined) socket.destroy();
-    else stopAtLimit(connection);
-    return;
-  }
-  const { closing, last } = connection;
-  if (closing) stopAtLimit(connection);
-  else if (last === undefined || last.request.complete) refuse(flow, connection, refusal);
+  // Not the bytes are at fault but the socket: nobody is there to be told.
+  if (connection === undefined || refusal === undefined) socket.destroy();
+  else if (connection.closing) stopAtLimit(connection);
+  else if (connection.last === undefined || connection.last.request.complete) refuse(flow, connection, refusal);
   // Within a body: its request gets the answer, unless it has had one.
-  else if (last.ended) socket.destroySoon();
-  else last.breakBody(refusal);
+  else if (connection.last.ended) socket.destroySoon();
+  else connection.last.breakBody(refusal);
 }
 
 /** CONNECT is for proxies; node:http has let go of the socket by now. */

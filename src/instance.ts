@@ -1,0 +1,62 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { createRoutes } from "./app.ts";
+import type { KeySet } from "./auth/keys.ts";
+import type { Keyring } from "./auth/security.ts";
+import { createService } from "./http/server.ts";
+import type { Log } from "./log.ts";
+import type { Settings } from "./settings.ts";
+
+/** The service of one process. */
+export interface Instance {
+  /** Starts to listen; resolves to where. Rejects with one line that says what is wrong. */
+  listen(): Promise<AddressInfo>;
+  /** Swaps the keys, for all requests from now on. */
+  setKeys(keys: KeySet): void;
+  /** Finishes what is in the making: resolves to 0, or to 1 when the time for it is up. */
+  stop(): Promise<number>;
+}
+
+/** Puts the app together; it doesn't listen yet. Throws when the route table holds a mistake. */
+export function createInstance(settings: Settings, keys: KeySet, log: Log): Instance {
+  const keyring: Keyring = { current: keys };
+  const { server, connections } = createService(createRoutes(settings, keyring), settings, {
+    answered: log.answered,
+    failed: log.error,
+  });
+  return {
+    listen: () => listen(server, settings, log),
+    setKeys(keys: KeySet): void {
+      keyring.current = keys;
+    },
+    async stop(): Promise<number> {
+      connections.draining = true;
+      await sleep(settings.shutdownDelayMs);
+      const cut = sleep(settings.shutdownTimeoutMs, 1, { ref: false });
+      return Promise.race([connections.drain(server).then(() => 0), cut]);
+    },
+  };
+}
+
+/** Pending connections the kernel may hold; it may cap them further. */
+const BACKLOG = 4096;
+
+function listen(server: Server, { host, port }: Settings, log: Log): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    const refuse = ({ code }: NodeJS.ErrnoException): void => {
+      // "::" is every address; without IPv6 that is every one of IPv4.
+      if (code === "EAFNOSUPPORT" && host === "::") server.listen({ host: "0.0.0.0", port, backlog: BACKLOG });
+      else reject(new Error(`can't listen on ${host}:${port} (${code}): set HOST and PORT to what is free here`));
+    };
+    server.on("error", refuse);
+    server.once("listening", () => {
+      server.off("error", refuse);
+      // From here on it is accept() that fails, as when file handles run out: it will be tried again.
+      server.on("error", log.error);
+      resolve(server.address() as AddressInfo);
+    });
+    server.listen({ host, port, backlog: BACKLOG });
+  });
+}

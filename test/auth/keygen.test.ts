@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { existsSync, lstatSync, mkdtempSync, readFileSync } from "node:fs";
+import { rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { createEnvFile, keygen, listKeys } from "../../src/auth/keygen.ts";
+import { keySetOf, keyState, parseKeysFile, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
+
+const NOW = Date.parse("2027-01-15T12:00:00.999Z");
+const DAY = 86_400_000;
+const ENV_LINE = /^SERVICE_API_KEY=(svk_[A-Za-z0-9_-]{43})\n$/;
+
+const directory = mkdtempSync(join(tmpdir(), "keygen-"));
+after(() => rmSync(directory, { recursive: true }));
+
+test("without arguments it prints one line for .env with a fresh, strong key", () => {
+  const seen = new Set<string>();
+  for (let round = 0; round < 100; round += 1) {
+    const { stdout, stderr, exitCode } = keygen([], NOW);
+    const key = ENV_LINE.exec(stdout)?.[1] ?? "";
+    assert.deepEqual([stderr, exitCode, weaknessOf(key)], ["", 0, undefined]);
+    seen.add(key);
+  }
+  assert.equal(seen.size, 100);
+});
+
+test("with a name, stdout is a line for the keys file alone and stderr has its key", () => {
+  for (const name of ["ci", "0", "a-b_c", "a".repeat(32)]) {
+    const { stdout, stderr, exitCode } = keygen([name], NOW);
+    const keys = stderr.match(/\bsvk_[A-Za-z0-9_-]{43}(?=\n)/g) ?? [];
+    assert.deepEqual([keys.length, exitCode], [1, 0]);
+    assert.match(stdout, /^[a-z0-9_-]+ sha256:[0-9a-f]{64}\n$/);
+    const file = parseKeysFile(Buffer.from(`# keys\n${stdout}`));
+    assert.deepEqual(file.faults, []);
+    assert.deepEqual(verifyKey(file.keys, keys[0] ?? "", NOW), { name });
+    assert.ok(!stdout.includes("svk_"));
+  }
+});
+
+test("--days sets the expiry, counted from now and cut to whole seconds", () => {
+  const rows: [string[], string][] = [
+    [["ci", "--days", "1"], "2027-01-16T12:00:00Z"],
+    [["ci", "--days=90"], "2027-04-15T12:00:00Z"],
+    [["--days", "3650", "ci"], "2037-01-12T12:00:00Z"],
+    [["--days=1", "--", "ci"], "2027-01-16T12:00:00Z"],
+  ];
+  for (const [args, date] of rows) {
+    const { stdout, exitCode } = keygen(args, NOW);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, new RegExp(`^ci sha256:[0-9a-f]{64} expires=${date}\n$`));
+    const [key] = parseKeysFile(Buffer.from(stdout)).keys;
+    assert.ok(key && keyState(key, NOW) === "active" && keyState(key, Date.parse(date)) === "expired");
+  }
+});
+
+test("misuse prints one usage line on stderr, no key, and exits 64", () => {
+  const misuses = [[""], ["-"], ["--"], ["CI"], ["a b"], ["-a"], ["_a"], ["é"], ["a\n"], ["a.b"], ["a".repeat(33)],
+    ["__proto__"], [`ci sha256:${"0".repeat(64)}`], ["ci", "backup"], ["ci", ""], ["ci", "90"], ["--days"],
+    ["--days", "90"], ["--days=90"], ["ci", "--days"], ["ci", "--days="], ["ci", "--days", ""], ["ci", "--days", "0"],
+    ["ci", "--days", "-1"], ["ci", "--days=-1"], ["ci", "--days", "3651"], ["ci", "--days", "99999"],
+    ["ci", "--days", "1.5"], ["ci", "--days", "1e2"], ["ci", "--days", "0x10"], ["ci", "--days", "09"],
+    ["ci", "--days", " 9"], ["ci", "--days", "9\n"], ["ci", "--days", "+9"], ["ci", "--days", "ten"],
+    ["ci", "--days", "Infinity"], ["ci", "--days", "NaN"], ["ci", "--days", "٩"], ["ci", "--day", "9"],
+    ["ci", "--Days", "9"], ["ci", "-d", "9"], ["ci", "--no-days"], ["ci", "--force"], ["ci", "--help"], ["--help"],
+    ["-h"], ["--version"], ["ci", "--days", "9", "x"], ["ci", "--", "--days", "9"]];
+  for (const args of misuses) {
+    const { stdout, stderr, exitCode } = keygen(args, NOW);
+    assert.deepEqual([stdout, exitCode], ["", 64], JSON.stringify(args));
+    assert.match(stderr, /^usage: [^\n]+\n$/);
+    assert.ok(!stderr.includes("svk_"));
+  }
+});
+
+test("the list has name, start of the hash, state and days left, and nothing else of a key", () => {
+  const text = [
+    `ci sha256:${"0123456789abcdef".repeat(4)} expires=2027-01-31T00:00:00Z`,
+    `ci sha256:${"1".repeat(64)} not_before=2027-01-16T00:00:00Z`,
+    `${"b".repeat(32)} sha256:${"2".repeat(64)} expires=2027-01-15T12:00:00Z`,
+  ].join("\n");
+  const set = [...keySetOf({ default: "k" }), ...parseKeysFile(Buffer.from(text)).keys];
+  assert.deepEqual(listKeys(set, NOW).split("\n"), [
+    "NAME                              HASH      STATE          DAYS LEFT",
+    "default                           8254c329  active         never expires",
+    "ci                                01234567  active         15",
+    "ci                                11111111  not yet valid  never expires",
+    `${"b".repeat(32)}  22222222  expired        0`,
+    "",
+  ]);
+  assert.equal(listKeys([], NOW).split("\n").length, 2);
+});
+
+test("the days left in the list change at the second of the expiry, day by day", () => {
+  const { keys } = parseKeysFile(Buffer.from(keygen(["ci", "--days", "2"], NOW).stdout));
+  const states = [0, 1, 2].map((days) => listKeys(keys, NOW - 999 + days * DAY).split("\n")[1]?.slice(44));
+  assert.deepEqual(states, ["active         2", "active         1", "expired        0"]);
+});
+
+test("a .env is made with a fresh key, for its owner only, and said so without the key", () => {
+  const path = join(directory, "fresh.env");
+  const { stdout, stderr, exitCode } = createEnvFile(path);
+  assert.match(readFileSync(path, "utf8"), ENV_LINE);
+  assert.equal(statSync(path).mode & 0o077, 0);
+  assert.deepEqual([stdout, exitCode], ["", 0]);
+  assert.equal(stderr, `${path}: made, with a fresh SERVICE_API_KEY in it\n`);
+});
+
+test("whatever is at the path stays as it is, without a word", () => {
+  const path = join(directory, "kept.env");
+  const link = join(directory, "link.env");
+  const dangling = join(directory, "dangling.env");
+  writeFileSync(path, "PORT=1\n", { mode: 0o644 });
+  symlinkSync(path, link);
+  symlinkSync(join(directory, "nowhere"), dangling);
+  for (const taken of [path, link, dangling, directory]) {
+    assert.deepEqual(createEnvFile(taken), { stdout: "", stderr: "", exitCode: 0 });
+  }
+  assert.equal(readFileSync(path, "utf8"), "PORT=1\n");
+  assert.equal(statSync(path).mode & 0o777, 0o644);
+  assert.ok(lstatSync(dangling).isSymbolicLink() && !existsSync(dangling));
+});
+
+test("a .env made once keeps its key when it is asked for again", () => {
+  const path = join(directory, "twice.env");
+  createEnvFile(path);
+  const text = readFileSync(path, "utf8");
+  createEnvFile(path);
+  assert.equal(readFileSync(path, "utf8"), text);
+});
+
+test("a .env that can't be made is reported in one line, with exit code 1", () => {
+  writeFileSync(join(directory, "file"), "");
+  const rows: [string, string][] = [
+    ["missing/.env", "ENOENT"],
+    ["file/.env", "ENOTDIR"],
+    ["x".repeat(300), "ENAMETOOLONG"],
+  ];
+  for (const [path, code] of rows) {
+    const { stdout, stderr, exitCode } = createEnvFile(join(directory, path));
+    assert.deepEqual([stdout, exitCode], ["", 1]);
+    assert.ok(stderr.endsWith(`: can't be made (${code}): set SERVICE_API_KEY instead\n`));
+    assert.equal(stderr.split("\n").length, 2);
+  }
+});
