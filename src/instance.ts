@@ -55,6 +55,7 @@ function listen(server: Server, { host, port }: Settings, log: Log): Promise<Add
       server.off("error", refuse);
       // From here on it is accept() that fails, as when file handles run out: it will be tried again.
       server.on("error", log.error);
+      server.on("drop", () => log.warn([`a connection was closed: MAX_CONNECTIONS (${server.maxConnections}) are open`]));
       resolve(server.address() as AddressInfo);
     });
     server.listen({ host, port, backlog: BACKLOG });

@@ -77,7 +77,8 @@ export function resolve<T extends object>(document: OpenApiDocument, value: T | 
   for (let hops = 0; typeof target === "object" && target !== null && hops < 9; hops++) {
     if (!("$ref" in target)) return target as T;
     // RFC 6901: in a pointer's parts "~1" stands for "/", and "~0" for "~".
-    const names = String(target.$ref).split("/").slice(1);
+    const [start, ...names] = String(target.$ref).split("/");
+    if (start !== "#") break;
     target = names.map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~")).reduce(member, document);
   }
   throw new Error(`The OpenAPI document has no ${JSON.stringify(value)}`);

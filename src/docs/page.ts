@@ -39,7 +39,7 @@ ${componentsSection(document)}
 function introduction({ info, components = {} }: OpenApiDocument, operations: readonly Operation[]): Html {
   const schemes = Object.entries(components.securitySchemes ?? {});
   const header = headerOf(schemes.map(([, scheme]) => scheme));
-  return html`<section id="top">
+  return html`<section>
 <div>
 <h1>${info.title} <small>${info.version}</small></h1>
 <p>${info.description}</p>
@@ -81,7 +81,7 @@ function operationSection(document: OpenApiDocument, operation: Operation): Html
 <div>
 <h2>${title(operation)}</h2>
 <p><strong>${summary}.</strong> ${description}</p>
-<p>Security: ${schemes.length === 0 ? "none" : html`<a href="#top">${schemes.join(", ")}</a>`}</p>
+<p>Security: ${schemes.join(", ") || "none"}</p>
 </div>
 ${tryIt(operation, body, headerOf(schemes.map((id) => document.components?.securitySchemes?.[id])))}
 <div>

@@ -19,7 +19,14 @@ export class Connections {
 
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
-    const connection: Connection = { socket, open: [], last: undefined, closing: false, readLimit: Infinity };
+    const connection: Connection = {
+      socket,
+      remote: socket.remoteAddress,
+      open: [],
+      last: undefined,
+      closing: false,
+      readLimit: Infinity,
+    };
     this.#connections.set(socket, connection);
     socket.once("close", () => {
       this.#connections.delete(socket);

@@ -24,6 +24,8 @@ export interface Answered {
 /** What is open on one socket. */
 export interface Connection {
   readonly socket: Socket;
+  /** The peer's address, kept for when the socket has none any more. */
+  readonly remote: string | undefined;
   /** The requests that have no answer yet, in the order of their arrival. */
   readonly open: Exchange[];
   /** The latest request, answered or not. */
@@ -109,7 +111,7 @@ export class Exchange implements Context {
   answered(status: number | null): Answered {
     return {
       requestId: this.requestId,
-      remote: this.connection.socket.remoteAddress,
+      remote: this.connection.remote,
       method: this.request.method,
       path: this.path,
       status,

@@ -168,8 +168,7 @@ function refuseConnect(flow: Flow, socket: Socket): void {
 function refuse({ reports }: Flow, connection: Connection, refusal: HttpError): void {
   const requestId = requestIdOf();
   sendRaw(connection, refusal, requestId);
-  const remote = connection.socket.remoteAddress;
-  reports.answered?.({ requestId, remote, status: refusal.status, durationMs: 0 });
+  reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
 }
 
 /** Nothing has moved on the socket for a time-out: it is idle between requests, or its client doesn't read. */
