@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 
 import type { KeySet } from "./auth/keys.ts";
 import type { Log } from "./log.ts";
+import { sandboxOptions } from "./sandbox.ts";
 import type { Configuration, Settings } from "./settings.ts";
 
 /** Whether this process is a worker, started by a Fleet. */
@@ -70,8 +71,12 @@ export class Fleet {
   }
 
   #fork(): void {
-    // A worker is told all it needs: it inherits the environment, but not the secret in it.
-    if (this.#stopped === undefined) cluster.fork({ SERVICE_API_KEY: "" });
+    if (this.#stopped !== undefined) return;
+    // A worker is told all it needs: it inherits the environment, but not the secret in it; nor, in the sandbox, the
+    // right to read key files and to start processes.
+    const isSandboxed = "permission" in process;
+    const sandbox = isSandboxed ? { NODE_OPTIONS: sandboxOptions(process.allowedNodeEnvironmentFlags) } : {};
+    cluster.fork({ SERVICE_API_KEY: "", ...sandbox });
   }
 
   #hear(worker: Worker, notice: Notice): void {

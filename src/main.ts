@@ -5,13 +5,14 @@ import type { KeySet } from "./auth/keys.ts";
 import { Fleet, type FleetEvents, followPrimary, isWorker } from "./cluster.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { createLog, type Log } from "./log.ts";
+import { sandboxOptions } from "./sandbox.ts";
 import { type Configuration, readConfiguration, type Settings, SettingsError } from "./settings.ts";
 
 /** sysexits.h: the command line, or the settings, are wrong. */
 const EX_USAGE = 64;
 const EX_CONFIG = 78;
 
-const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | init\n";
+const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | init | sandbox\n";
 
 /** How long the last log lines may take to get out. */
 const FLUSH_MS = 50;
@@ -24,9 +25,16 @@ function runCommand([command, ...args]: string[]): void {
   if (command === "keygen") print(keygen(args, Date.now()));
   else if (command === "keys" && isAlone) print({ stdout: listKeys(configure().keys, Date.now()), stderr: "", exitCode: 0 });
   else if (command === "init" && isAlone) print(createEnvFile(".env"));
+  else if (command === "sandbox" && isAlone) print(sandbox(configure()));
   else if (command === "--hints" && isAlone) serve(true);
   else if (command === undefined) serve(false);
   else print({ stdout: "", stderr: USAGE, exitCode: EX_USAGE });
+}
+
+/** The NODE_OPTIONS with which the program has the rights it needs and no more. */
+function sandbox({ settings, files }: Configuration): Output {
+  const grants = { files, processes: settings.workers > 1 };
+  return { stdout: `${sandboxOptions(process.allowedNodeEnvironmentFlags, grants)}\n`, stderr: "", exitCode: 0 };
 }
 
 function print({ stdout, stderr, exitCode }: Output): void {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import type { KeySet } from "./auth/keys.ts";
 import { errorCode, modeWarning, readKeySources, type Variable } from "./auth/sources.ts";
@@ -30,6 +30,8 @@ export interface Configuration {
   readonly settings: Settings;
   readonly keys: KeySet;
   readonly warnings: readonly string[];
+  /** Absolute paths of what has been read: `.env`, be it missing, and the key files. */
+  readonly files: readonly string[];
 }
 
 /** All that is wrong with the settings: one line each, with the variable, its place and the remedy, never a value. */
@@ -64,7 +66,9 @@ export function readConfiguration(env: Environment, directory: string, now: numb
     const warning = modeWarning(join(directory, ".env"), ".env");
     if (warning !== "") warnings.push(warning);
   }
-  return { settings, keys: sources.keys, warnings };
+  const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap((name) => lookup(name)?.value ?? []);
+  const files = [".env", ...keyFiles].map((path) => resolve(directory, path));
+  return { settings, keys: sources.keys, warnings, files };
 }
 
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/i;

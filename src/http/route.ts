@@ -62,8 +62,10 @@ export interface RouteDeclaration<T> extends Pick<Route<T>, "method" | "path" | 
   readonly limited?: boolean;
 }
 
-/** Declares a route; the handler's body has the type of the model. */
-export function route<T = undefined>(declaration: RouteDeclaration<T>): Route {
+/** Declares a route; the handler's body has the type of the model, and is undefined without one. */
+export function route<T>(declaration: RouteDeclaration<T> & { readonly body: Model<T> }): Route;
+export function route(declaration: RouteDeclaration<undefined>): Route;
+export function route<T>(declaration: RouteDeclaration<T>): Route {
   const { method, path, dependencies = [], body, includeInSchema = true, limited = true, handler } = declaration;
   // Only the model of this very route makes the handler's body, so the pair may forget what T is.
   return { method, path, dependencies, body, includeInSchema, limited, handler } as Route;

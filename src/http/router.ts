@@ -74,6 +74,7 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
   if (method === "CONNECT") return "CONNECT is for proxies";
   if (!PATH.test(path)) return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";
   if (method === "GET" && body !== undefined) return "a GET request has no body to check";
+  if (body !== undefined && typeof body !== "function") return "the body must be a model";
   if (typeof handler !== "function") return "the handler must be a function";
   if (!dependencies.every((dependency) => typeof dependency === "function")) return "a dependency must be a function";
   return undefined;
