@@ -37,18 +37,17 @@ function setUpKey(form) {
 
 /** @param {HTMLFormElement} form */
 function setUpOperation(form) {
-  const [body] = form.querySelectorAll("textarea");
   const [, copy] = form.querySelectorAll("button");
   const [command] = form.querySelectorAll("pre");
   const [state] = form.querySelectorAll("[role=status]");
-  let sending = new AbortController();
-  const showCommand = () => (command.textContent = curl(form, body?.value));
+  const showCommand = () => (command.textContent = curl(form));
   showCommand();
   form.oninput = showCommand;
+  let sending = new AbortController();
   form.onsubmit = () => {
     sending.abort();
     sending = new AbortController();
-    send(form, body?.value, sending.signal);
+    send(form, sending.signal);
     return false;
   };
   copy.onclick = async () => {
@@ -66,10 +65,9 @@ function setUpOperation(form) {
 /**
  * Sends the request and shows its answer, unless it is aborted.
  * @param {HTMLFormElement} form
- * @param {string | undefined} body
  * @param {AbortSignal} signal
  */
-async function send(form, body, signal) {
+async function send(form, signal) {
   const { method, type, header } = form.dataset;
   const headers = new Headers();
   if (type) headers.set("Content-Type", type);
@@ -79,10 +77,16 @@ async function send(form, body, signal) {
   answer.replaceChildren(element("p", "Sending…"));
   const start = performance.now();
   try {
-    const response = await fetch(address(form), { method, headers, body, signal });
+    const response = await fetch(addressOf(form), { method, headers, body: bodyOf(form), signal });
     const content = await response.blob();
     const time = Math.round(performance.now() - start);
-    answer.replaceChildren(...outcome(form, response, time), ...(await excerpt(content)), ...fields(response));
+    const fields = [...response.headers].map((field) => field.join(": ")).join("\n");
+    answer.replaceChildren(
+      ...outcome(form, response, time),
+      ...(await excerpt(content)),
+      element("h4", "Headers"),
+      element("pre", fields),
+    );
   } catch {
     if (signal.aborted) return;
     answer.replaceChildren(element("p", "No answer: the service can't be reached, or the connection broke."));
@@ -109,10 +113,7 @@ function outcome(form, { status, statusText }, time) {
   return [title, element("p", meaning)];
 }
 
-/**
- * A body's text; of a long one the beginning, and a link to the whole.
- * @param {Blob} content
- */
+/** A body's text; of a long one the beginning, and a link to the whole. @param {Blob} content */
 async function excerpt(content) {
   const text = pretty(await content.text());
   const shown = element("pre", text.slice(0, SHOWN));
@@ -127,19 +128,11 @@ async function excerpt(content) {
   return [note, shown];
 }
 
-/** @param {Response} response */
-function fields({ headers }) {
-  return [element("h4", "Headers"), element("pre", [...headers].map((field) => field.join(": ")).join("\n"))];
-}
-
-/**
- * The request as a command for a POSIX shell, where API_KEY holds the key.
- * @param {HTMLFormElement} form
- * @param {string | undefined} body
- */
-function curl(form, body) {
+/** The request as a command for a POSIX shell, where API_KEY holds the key. @param {HTMLFormElement} form */
+function curl(form) {
   const { method, type, header } = form.dataset;
-  const parts = [`curl -X ${method}`, quote(address(form))];
+  const body = bodyOf(form);
+  const parts = [`curl -X ${method}`, quote(addressOf(form))];
   if (type) parts.push(`-H ${quote(`Content-Type: ${type}`)}`);
   if (header) parts.push(`-H "${header}: $API_KEY"`);
   if (body !== undefined) parts.push(`--data-raw ${quote(body)}`);
@@ -152,7 +145,12 @@ function quote(text) {
 }
 
 /** @param {HTMLFormElement} form */
-function address(form) {
+function bodyOf(form) {
+  return form.querySelector("textarea")?.value;
+}
+
+/** @param {HTMLFormElement} form */
+function addressOf(form) {
   return new URL(`.${form.dataset.path}`, location.href).href;
 }
 

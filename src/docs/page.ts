@@ -1,9 +1,8 @@
 import { STATUS_CODES } from "node:http";
 
-import { operationsOf, resolve } from "./document.ts";
-import type { Header, Media, Message, OpenApiDocument, Operation, SecurityScheme } from "./document.ts";
-import { html, join, text } from "./html.ts";
-import type { Html } from "./html.ts";
+import { type Header, type Media, type Message, operationsOf, resolve } from "./document.ts";
+import type { OpenApiDocument, Operation, SecurityScheme } from "./document.ts";
+import { type Html, html, join, text } from "./html.ts";
 import { pretty, propertyTable, row, typeOf } from "./schema.ts";
 
 export type { OpenApiDocument };

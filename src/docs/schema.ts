@@ -1,5 +1,4 @@
-import { html, join, text } from "./html.ts";
-import type { Html } from "./html.ts";
+import { type Html, html, join, text } from "./html.ts";
 
 /** The part of JSON Schema 2020-12, and of OpenAPI 3.0, that the page shows. */
 export interface Schema {

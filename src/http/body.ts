@@ -36,9 +36,13 @@ export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> 
     exchange.request.on("data", (chunk: Buffer) => {
       const start = size;
       size += chunk.length;
-      if (size > maxBytes) reject(tooLarge(maxBytes));
-      // One chunk is the rule, and is not copied.
-      else body = start === 0 ? chunk : append(body, start, chunk);
+      if (size <= maxBytes) {
+        // One chunk is the rule, and is not copied.
+        body = start === 0 ? chunk : append(body, start, chunk);
+      } else if (start <= maxBytes) {
+        body = EMPTY;
+        reject(tooLarge(maxBytes));
+      }
     });
     exchange.request.on("end", () => {
       exchange.failBody = undefined;

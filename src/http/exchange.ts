@@ -48,6 +48,7 @@ export class Exchange implements Context {
   expectation: Expectation;
   key: string | undefined = undefined;
   denied: string | undefined = undefined;
+  onGone: (() => void) | undefined = undefined;
   /** Whether the header section is in order: else nothing that follows on the connection can be relied on. */
   isSound = false;
   /** Whether it counts as one in flight. */
@@ -103,6 +104,7 @@ export class Exchange implements Context {
 
   /** The client has gone: cancels the work that is done for it. */
   cancel(): void {
+    this.onGone?.();
     this.#controller ??= new AbortController();
     this.#controller.abort();
   }

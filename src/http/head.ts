@@ -22,7 +22,8 @@ export function checkHead(request: IncomingMessage, expectation: Expectation): v
     if (httpVersion === "1.0") throw NOT_HTTP;
     if (coding.toLowerCase() !== "chunked") throw UNKNOWN_CODING;
   }
-  if (expectation === "unknown") throw UNKNOWN_EXPECTATION;
+  // node:http takes any value that has 100-continue in it for that.
+  if (expectation !== "none" && headers.expect?.toLowerCase() !== "100-continue") throw UNKNOWN_EXPECTATION;
 }
 
 /** The answer to bytes that are no HTTP/1.1 request. */

@@ -16,7 +16,8 @@ const CLOSING_BRACE = 0x7d;
 export function locateJsonError(text: string): { position: number; message: string } {
   const { index, message } = findFault(text);
   let position = 0;
-  for (const _ of text.slice(0, index)) position += 1;
+  // Not an iterator: it makes a string of each character.
+  for (let at = 0; at < index; position += 1) at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
   return { position, message };
 }
 

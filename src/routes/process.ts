@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { HttpError } from "../http/error.ts";
 import { object, string } from "../http/model.ts";
@@ -30,10 +29,16 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
 const TASK_FAILED = new HttpError(500, "Task processing failed");
 
 /**
- * Stands in for the real work: replace it. Resolves to whether the task succeeded. What can be cancelled should be
- * given `context.signal`: when it aborts, nobody waits for the result any more.
+ * Stands in for the real work: replace it. Resolves to whether the task succeeded. `context` tells when nobody waits
+ * for the result any more: `onGone` is called, `signal` (for fetch and the like) aborts.
  */
-async function fakeProcessing(body: ProcessModel, delayMs: number, context: Context): Promise<boolean> {
-  if (delayMs > 0) await sleep(delayMs, undefined, { signal: context.signal });
-  return body.status === "SUCCESS";
+function fakeProcessing({ status }: ProcessModel, delayMs: number, context: Context): boolean | Promise<boolean> {
+  if (delayMs === 0) return status === "SUCCESS";
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(status === "SUCCESS"), delayMs);
+    context.onGone = () => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+  });
 }

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { MAX_HEADER_FIELDS } from "../../src/http/head.ts";
+import { json, route } from "../../src/http/route.ts";
+import { type Answer, exchange } from "../service.ts";
+import { anything, lines, serveRoutes, type Started } from "./start.ts";
+
+const HOST_DETAIL = "Bad Request: exactly one valid Host header field is required";
+
+describe("the head of a request", { concurrency: 8 }, () => {
+  let service: Started;
+  before(async () => {
+    service = await serveRoutes([
+      route({ method: "GET", path: "/", handler: () => json(200, null) }),
+      route({ method: "POST", path: "/", body: anything, handler: (body) => json(200, body ?? null) }),
+    ]);
+  });
+  after(() => service.close());
+
+  /** The one final answer to these lines. */
+  async function ask(...text: readonly string[]): Promise<Answer & { readonly closed: boolean }> {
+    const { answers, closed } = await exchange(service.port, lines(...text), { limitMs: 2000 });
+    const [answer, ...others] = answers;
+    assert.ok(answer !== undefined && others.length === 0, `${answers.length} answers`);
+    return { ...answer, closed };
+  }
+
+  const good = [
+    "x", "X", "a.b", "a.b.", "127.0.0.1", "localhost:8000", "x:", "x:0", "x:99999999", "[::1]", "[::1]:80", "[fe80::1]",
+    "[::ffff:127.0.0.1]:8000", "a-b_c~d", "%41", "a%20b", "!$&'()*+,;=", "1", "x,y", " x ", "\tx\t",
+  ];
+  for (const host of good) {
+    test(`Host: ${JSON.stringify(host)} is valid`, async () => {
+      assert.equal((await ask("GET / HTTP/1.1", `Host: ${host}`)).status, 200);
+    });
+  }
+
+  const bad = [
+    "", " ", "foo|bar", "a b", "x/", "x/y", "http://x", "x?y", "x#y", "x@y", "u:p@x", "x:80:80", "x:a", "x:-1", "x:8 0", "[::1",
+    "::1", "[]", "[x]", "[::1]x", "[::1]:x", "%", "%4", "%zz", "x%", "a\\b", "a^b", "a`b", "a<b>", '"x"', "a{b}", "x, y",
+    "caf\xe9", "\xc3\xa9", ":80", "[fe80::1%eth0]",
+  ];
+  for (const host of bad) {
+    test(`Host: ${JSON.stringify(host)} is 400, and the connection closes`, async () => {
+      const { status, body, headers } = await ask("GET / HTTP/1.1", `Host: ${host}`);
+      assert.deepEqual([status, JSON.parse(body)], [400, { detail: HOST_DETAIL }]);
+      assert.equal(headers["connection"], "close");
+    });
+  }
+
+  const counts: readonly (readonly [string, readonly string[], number])[] = [
+    ["no Host", [], 400],
+    ["two Hosts", ["Host: x", "Host: y"], 400],
+    ["the same Host twice", ["Host: x", "Host: x"], 400],
+    ["two Hosts in two spellings", ["host: x", "HOST: x"], 400],
+    ["two Hosts far apart", ["Host: x", "A: b", "C: d", "hOST: x"], 400],
+    ["an empty and a valid Host", ["Host:", "Host: x"], 400],
+    ["only an X-Host", ["X-Host: x"], 400],
+    ["only an X-Forwarded-Host", ["X-Forwarded-Host: x"], 400],
+    ["a Host in capitals", ["HOST: x"], 200],
+    ["a Host after other fields", ["A: b", "Host: x"], 200],
+  ];
+  for (const [what, fields, status] of counts) {
+    test(`${what} is ${status} in HTTP/1.1`, async () => {
+      assert.equal((await ask("GET / HTTP/1.1", ...fields)).status, status);
+    });
+  }
+
+  test("HTTP/1.0 may do without a Host, but not have two, or a bad one", async () => {
+    assert.equal((await ask("GET / HTTP/1.0")).status, 200);
+    assert.equal((await ask("GET / HTTP/1.0", "Host: x")).status, 200);
+    assert.equal((await ask("GET / HTTP/1.0", "Host: x", "Host: x")).status, 400);
+    assert.equal((await ask("GET / HTTP/1.0", "Host: a b")).status, 400);
+  });
+
+  test("a Host in an absolute target doesn't stand in for the field", async () => {
+    assert.equal((await ask("GET http://x/ HTTP/1.1")).status, 400);
+    assert.equal((await ask("GET http://x/ HTTP/1.1", "Host: y")).status, 200);
+  });
+
+  const versions: readonly (readonly [string, number])[] = [
+    ["HTTP/1.1", 200], ["HTTP/1.0", 200], ["HTTP/2.0", 505], ["HTTP/0.9", 505], ["HTTP/1.2", 400], ["HTTP/3.0", 400],
+    ["HTTP/1", 400], ["HTTP/11", 400], ["HTTP/1.10", 400], ["http/1.1", 400], ["HTTPS/1.1", 400], ["ICE/1.0", 400],
+    ["HTTP/1.1x", 400], ["HTTP 1.1", 400], ["", 400],
+  ];
+  for (const [version, status] of versions) {
+    test(`the version ${JSON.stringify(version)} is ${status}`, async () => {
+      const answer = await ask(`GET / ${version}`, "Host: x");
+      assert.equal(answer.status, status);
+      if (status !== 200) assert.equal(answer.headers["connection"], "close");
+    });
+  }
+
+  test("the preface of HTTP/2 is no request but 400", async () => {
+    const { answers } = await exchange(service.port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { close: true });
+    assert.deepEqual(answers.map(({ status }) => status), [400]);
+  });
+
+  test(`${MAX_HEADER_FIELDS} fields are taken, one more is 431`, async () => {
+    const fields = (count: number): string[] => Array.from({ length: count }, (_, index) => `A${index}: b`);
+    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...fields(MAX_HEADER_FIELDS - 1))).status, 200);
+    for (const count of [MAX_HEADER_FIELDS, MAX_HEADER_FIELDS + 1, 500]) {
+      const { status, headers } = await ask("GET / HTTP/1.1", "Host: x", ...fields(count));
+      assert.deepEqual([status, headers["connection"]], [431, "close"]);
+    }
+  });
+
+  test("a field that is sent 101 times counts 101 times", async () => {
+    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(100).fill("A: b"))).status, 431);
+    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(99).fill("A: b"))).status, 200);
+  });
+
+  test("16 KiB of header are too much in one field or in many", async () => {
+    const many = Array.from({ length: 40 }, (_, index) => `A${index}: ${"b".repeat(500)}`);
+    for (const fields of [[`A: ${"b".repeat(20_000)}`], [`X-API-Key: ${"b".repeat(20_000)}`], many, [`${"A".repeat(20_000)}: b`]]) {
+      const { status, headers, body } = await ask("GET / HTTP/1.1", "Host: x", ...fields);
+      assert.deepEqual([status, headers["connection"]], [431, "close"]);
+      assert.match(body, /^\{"detail":"Request Header Fields Too Large: /);
+    }
+    assert.equal((await ask(`GET /${"a".repeat(20_000)} HTTP/1.1`, "Host: x")).status, 431);
+    assert.equal((await ask("GET / HTTP/1.1", "Host: x", `A: ${"b".repeat(15_000)}`)).status, 200);
+  });
+
+  const codings: readonly (readonly [string, number])[] = [
+    ["chunked", 200], ["Chunked", 200], ["CHUNKED", 200], [" chunked ", 200], ["gzip", 501], ["identity", 501], ["gzip, chunked", 501],
+    ["x", 501], ["xchunked", 501], ["chunked, gzip", 400], ["chunked;q=1", 501],
+    ["chunked, chunked", 400], ["chunked\x0b", 400],
+  ];
+  for (const [coding, status] of codings) {
+    test(`Transfer-Encoding: ${JSON.stringify(coding)} is ${status}`, async () => {
+      const text = lines("POST / HTTP/1.1", "Host: x", "Content-Type: application/json", `Transfer-Encoding: ${coding}`);
+      const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, { close: status !== 200 });
+      assert.deepEqual(answers.map((answer) => answer.status), [status]);
+      if (status !== 200) assert.equal(answers[0]?.headers["connection"], "close");
+    });
+  }
+
+  test("Transfer-Encoding in HTTP/1.0 is 400: its framing can't be trusted", async () => {
+    const text = lines("POST / HTTP/1.0", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked");
+    const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, { close: true });
+    assert.deepEqual(answers.map(({ status }) => status), [400]);
+  });
+
+  const framings: readonly (readonly [string, readonly string[]])[] = [
+    ["Content-Length and Transfer-Encoding", ["Content-Length: 4", "Transfer-Encoding: chunked"]],
+    ["Transfer-Encoding and Content-Length", ["Transfer-Encoding: chunked", "Content-Length: 4"]],
+    ["two Content-Lengths", ["Content-Length: 4", "Content-Length: 5"]],
+    ["the same Content-Length twice", ["Content-Length: 4", "Content-Length: 4"]],
+    ["a list of Content-Lengths", ["Content-Length: 4, 4"]],
+    ["a negative Content-Length", ["Content-Length: -1"]],
+    ["a Content-Length with a sign", ["Content-Length: +4"]],
+    ["a Content-Length in hex", ["Content-Length: 0x4"]],
+    ["a Content-Length that is no number", ["Content-Length: four"]],
+    ["a fractional Content-Length", ["Content-Length: 4.0"]],
+    ["an empty Content-Length", ["Content-Length:"]],
+    ["a Content-Length past 64 bits", ["Content-Length: 99999999999999999999"]],
+    ["a folded field", ["A: b", " c"]],
+    ["a blank before the colon", ["X-API-Key : k"]],
+    ["a field without a colon", ["A"]],
+    ["a field without a name", [": b"]],
+    ["a field's name with a blank", ["A B: c"]],
+    ["a NUL in a value", ["A: b\0c"]],
+    ["a lone CR in a value", ["A: b\rc"]],
+    ["a bare LF after a field", ["A: b\nB: c"]],
+  ];
+  for (const [what, fields] of framings) {
+    test(`${what} is 400, and nothing after it is read as a request`, async () => {
+      const text = lines("POST / HTTP/1.1", "Host: x", "Content-Type: application/json", ...fields);
+      const { answers, closed, reset } = await exchange(service.port, `${text}0\r\n\r\n${lines("GET / HTTP/1.1", "Host: x")}`, {
+        close: true,
+      });
+      assert.deepEqual(answers.map(({ status }) => status), [400]);
+      assert.deepEqual([closed, reset, answers[0]?.headers["connection"]], [true, false, "close"]);
+    });
+  }
+
+  const expectations: readonly (readonly [string, number])[] = [
+    ["foo", 417], ["200-ok", 417], ["100", 417], ["100-continuex", 417], ["x100-continue", 417], ["continue", 417],
+    ["100-continue, foo", 417], ["foo, 100-continue", 417], ["100-continue=1", 417],
+    ["100-continue", 200], ["100-Continue", 200], [" 100-CONTINUE ", 200],
+  ];
+  for (const [value, status] of expectations) {
+    test(`Expect: ${JSON.stringify(value)} is ${status}`, async () => {
+      const answer = await ask("GET / HTTP/1.1", "Host: x", `Expect: ${value}`);
+      assert.equal(answer.status, status);
+    });
+  }
+
+  test("HTTP/1.0 has no expectations: an Expect is ignored", async () => {
+    for (const value of ["100-continue", "foo"]) {
+      assert.equal((await ask("GET / HTTP/1.0", "Host: x", `Expect: ${value}`)).status, 200);
+    }
+  });
+
+  test("the service answers the next client after each of these", async () => {
+    assert.equal((await ask("GET / HTTP/1.1", "Host: x")).status, 200);
+    assert.deepEqual(service.failures, []);
+  });
+});

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { fault, object, string } from "../../src/http/model.ts";
+import type { Fault, Model } from "../../src/http/route.ts";
+
+const status = object({ status: string() });
+
+/** What `model` says of the value of `text`. */
+function check<T>(model: Model<T>, text: string): { value: T; faults: Fault[] } {
+  const faults: Fault[] = [];
+  const value = model(JSON.parse(text), ["body"], faults);
+  return { value, faults };
+}
+
+const NO_OBJECT = "Input should be a valid dictionary or object to extract fields from";
+
+const GOOD: readonly (readonly [string, string])[] = [
+  ['{"status":"SUCCESS"}', "SUCCESS"],
+  ['{"status":""}', ""],
+  ['{"status":"\\ud800"}', "\ud800"],
+  ['{"status":"\\ud83d\\ude00"}', "😀"],
+  ['{"status":"\\u0000"}', "\0"],
+  ['{"other":1,"status":"a","id":null}', "a"],
+  ['{"status":1,"status":"b"}', "b"],
+  ['{"__proto__":{"status":1},"status":"c"}', "c"],
+  ['{"__proto__":null,"status":"d"}', "d"],
+  ['{"hasOwnProperty":1,"toString":2,"status":"e"}', "e"],
+];
+
+for (const [text, expected] of GOOD) {
+  test(`${text} is an object with a status, and nothing else of it is passed on`, () => {
+    const { value, faults } = check(status, text);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(Object.entries(value), [["status", expected]]);
+    assert.equal(Object.getPrototypeOf(value), Object.prototype);
+  });
+}
+
+const NOT_STRINGS = ["null", "true", "false", "0", "-0", "5", "1.5", "1e400", "12345678901234567890", "[]", '["a"]', "{}", '{"status":"a"}'];
+
+for (const text of NOT_STRINGS) {
+  test(`a status of ${text} is a fault of its own place, with what was sent`, () => {
+    const { faults } = check(status, `{"status":${text}}`);
+    const input: unknown = JSON.parse(text);
+    const msg = "Input should be a valid string";
+    assert.deepEqual(faults, [{ type: "string_type", loc: ["body", "status"], msg, input }]);
+  });
+}
+
+const MISSING = [
+  "{}",
+  '{"Status":"a"}',
+  '{"status ":"a"}',
+  '{"":"a"}',
+  '{"__proto__":{"status":"a"}}',
+  '{"hasOwnProperty":1}',
+  '{"constructor":{"prototype":{"status":"x"}}}',
+  '{"body":{"status":"a"}}',
+];
+
+for (const text of MISSING) {
+  test(`${text} has no status of its own, and is shown as it was sent`, () => {
+    const { faults } = check(status, text);
+    assert.equal(faults.length, 1);
+    assert.deepEqual([faults[0]?.type, faults[0]?.loc, faults[0]?.msg], ["missing", ["body", "status"], "Field required"]);
+    assert.equal(JSON.stringify(faults[0]?.input), text);
+  });
+}
+
+test("a member that every object inherits is not one that was sent", () => {
+  for (const name of ["toString", "constructor", "hasOwnProperty", "valueOf", "isPrototypeOf"]) {
+    const { faults } = check(object({ [name]: string() }), '{"status":"a"}');
+    assert.deepEqual(faults.map(({ type, loc }) => [type, loc]), [["missing", ["body", name]]]);
+  }
+});
+
+for (const text of ["null", "true", "5", '"x"', "[]", '[{"status":"a"}]', '["status"]']) {
+  test(`${text} is no object, and its members are not looked for`, () => {
+    const { faults } = check(status, text);
+    const input: unknown = JSON.parse(text);
+    assert.deepEqual(faults, [{ type: "model_attributes_type", loc: ["body"], msg: NO_OBJECT, input }]);
+  });
+}
+
+const nested = object({ a: string(), b: object({ c: string(), d: object({ e: string() }) }) });
+
+test("objects nest, and what is not declared is dropped on each level", () => {
+  const { value, faults } = check(nested, '{"x":1,"a":"1","b":{"y":2,"c":"2","d":{"z":3,"e":"3"}}}');
+  assert.deepEqual(faults, []);
+  assert.deepEqual(value, { a: "1", b: { c: "2", d: { e: "3" } } });
+});
+
+test("every fault of every level is reported, in the order of the declaration", () => {
+  const { faults } = check(nested, '{"b":{"d":{"e":5},"c":null}}');
+  assert.deepEqual(faults.map(({ type, loc }) => [type, loc.join(".")]), [
+    ["missing", "body.a"],
+    ["string_type", "body.b.c"],
+    ["string_type", "body.b.d.e"],
+  ]);
+  const { faults: shallow } = check(nested, '{"a":"1","b":[]}');
+  assert.deepEqual(shallow.map(({ type, loc }) => [type, loc.join(".")]), [["model_attributes_type", "body.b"]]);
+});
+
+test("a check leaves what it checks as it was", () => {
+  const input: unknown = JSON.parse('{"status":5,"a":{"b":1}}');
+  status(input, ["body"], []);
+  assert.equal(JSON.stringify(input), '{"status":5,"a":{"b":1}}');
+});
+
+test("an object without members takes any object", () => {
+  assert.deepEqual(check(object({}), '{"a":1}'), { value: {}, faults: [] });
+  assert.equal(check(object({}), "[]").faults.length, 1);
+});
+
+const SIZES: readonly (readonly [string, unknown, boolean])[] = [
+  ["text of 1,024 bytes as JSON", "a".repeat(1022), true],
+  ["text of 1,025 bytes as JSON", "a".repeat(1023), false],
+  ["text whose quotes make it 1,024 bytes", '"'.repeat(511), true],
+  ["text whose quotes make it 1,026 bytes", '"'.repeat(512), false],
+  ["letters of two bytes that come to 1,024", "é".repeat(511), true],
+  ["letters of two bytes that come to 1,026", "é".repeat(512), false],
+  ["a list of 1,024 bytes", ["a".repeat(1020)], true],
+  ["a list of 1,025 bytes", ["a".repeat(1021)], false],
+  ["half surrogate pairs that come to 1,022 bytes", "\ud800".repeat(170), true],
+  ["half surrogate pairs that come to 1,028 bytes", "\udc00".repeat(171), false],
+  ["null", null, true],
+  ["a number too large for JSON", Infinity, true],
+];
+
+for (const [what, input, isShown] of SIZES) {
+  test(`${what} ${isShown ? "is shown" : "is left out"}`, () => {
+    const made = fault("t", ["body"], "m", input);
+    assert.deepEqual(made, isShown ? { type: "t", loc: ["body"], msg: "m", input } : { type: "t", loc: ["body"], msg: "m" });
+    assert.equal("input" in made, isShown);
+    assert.ok(JSON.stringify(made).length < 1200);
+  });
+}
+
+test("half of a surrogate pair is shown as its escape, and nothing throws", () => {
+  const { faults } = check(status, '{"x":"\\ud800"}');
+  assert.match(JSON.stringify(faults), /"input":\{"x":"\\ud800"\}/);
+});
+
+test("100,000 levels of lists are a fault without what was sent, and nothing throws", () => {
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  for (const [text, type] of [[deep, "model_attributes_type"], [`{"status":${deep}}`, "string_type"], [`{"x":${deep}}`, "missing"]]) {
+    const { faults } = check(status, text ?? "");
+    assert.equal(faults[0]?.type, type);
+    assert.ok(!("input" in (faults[0] ?? {})));
+  }
+});
+
+test("5,000 levels of objects are a fault without what was sent", () => {
+  const { faults } = check(status, `${'{"x":'.repeat(5000)}1${"}".repeat(5000)}`);
+  assert.deepEqual(Object.keys(faults[0] ?? {}), ["type", "loc", "msg"]);
+});

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { object, string } from "../../src/http/model.ts";
+import { type Context, json, type Reply, route } from "../../src/http/route.ts";
+
+const handler = (): Reply => json(200, null);
+
+const MODEL = object({ status: string() });
+
+test("what a declaration leaves out is none, or true", () => {
+  const made = route({ method: "GET", path: "/a", handler });
+  const { method, path, dependencies, body, includeInSchema, limited } = made;
+  assert.deepEqual([method, path, dependencies, body], ["GET", "/a", [], undefined]);
+  assert.deepEqual([includeInSchema, limited, made.handler], [true, true, handler]);
+});
+
+test("what a declaration says is kept as it is", () => {
+  const dependencies = [(): void => {}];
+  const body = MODEL;
+  const made = route({ method: "POST", path: "/a", dependencies, body, includeInSchema: false, limited: false, handler });
+  assert.equal(made.dependencies, dependencies);
+  assert.equal(made.body, body);
+  assert.deepEqual([made.includeInSchema, made.limited], [false, false]);
+});
+
+test("a handler's body has the type of its model: the compiler refuses another member", () => {
+  const made = route({
+    method: "POST",
+    path: "/a",
+    body: MODEL,
+    // @ts-expect-error: the model has no such member
+    handler: (body) => json(200, body.other),
+  });
+  assert.equal(made.path, "/a");
+});
+
+test("a handler without a model has no body: the compiler refuses to look into it", () => {
+  const made = route({
+    method: "POST",
+    path: "/a",
+    // @ts-expect-error: there is no body
+    handler: (body) => json(200, body.status),
+  });
+  assert.equal(made.body, undefined);
+});
+
+test("a handler may leave out what it doesn't need, or take the context", () => {
+  const made = route({ method: "GET", path: "/a", handler: (_body, { draining }: Context) => json(200, draining) });
+  assert.equal(made.handler.length, 2);
+});
+
+const VALUES: readonly (readonly [string, unknown, string])[] = [
+  ["an object", { status: "SUCCESS", id: "x" }, '{"status":"SUCCESS","id":"x"}'],
+  ["a list", [1, "2", null], '[1,"2",null]'],
+  ["null", null, "null"],
+  ["text", "é", '"é"'],
+  ["a member that is undefined", { a: undefined, b: 1 }, '{"b":1}'],
+];
+
+for (const [what, value, body] of VALUES) {
+  test(`json() writes ${what} as compact JSON`, () => {
+    assert.deepEqual(json(200, value), {
+      status: 200,
+      headers: ["Content-Type", "application/json", "Cache-Control", "no-store"],
+      body,
+    });
+  });
+}
+
+test("json() puts further fields after those of every JSON answer", () => {
+  const { headers } = json(201, null, ["Location", "/a/1"]);
+  assert.deepEqual(headers, ["Content-Type", "application/json", "Cache-Control", "no-store", "Location", "/a/1"]);
+});

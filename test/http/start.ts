@@ -1,0 +1,130 @@
+import type { AddressInfo } from "node:net";
+import { connect, type Socket } from "node:net";
+
+import type { Answered } from "../../src/http/exchange.ts";
+import { json, type Model, type Route, route } from "../../src/http/route.ts";
+import { createService, type Limits, type Service } from "../../src/http/server.ts";
+import { type Answer, parseAnswers, until } from "../service.ts";
+
+/** A service in this process, on a free port. */
+export interface Started extends Service {
+  readonly port: number;
+  /** What the log was told, and what failed. */
+  readonly answered: Answered[];
+  readonly failures: unknown[];
+  /** Ends it with all its connections. */
+  close(): void;
+}
+
+/** Puts `routes` behind a real socket. */
+export async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {}): Promise<Started> {
+  const answered: Answered[] = [];
+  const failures: unknown[] = [];
+  const service = createService(
+    routes,
+    {
+      maxBodyBytes: 1_048_576,
+      maxInFlight: 100,
+      maxConnections: 1000,
+      headersTimeoutMs: 10_000,
+      requestTimeoutMs: 20_000,
+      keepAliveTimeoutMs: 60_000,
+      ...limits,
+    },
+    { answered: (record) => answered.push(record), failed: (error) => failures.push(error) },
+  );
+  await new Promise<void>((resolve) => service.server.listen(0, "127.0.0.1", resolve));
+  const { port } = service.server.address() as AddressInfo;
+  const close = (): void => {
+    service.server.close();
+    service.server.closeAllConnections();
+  };
+  return { ...service, port, answered, failures, close };
+}
+
+/** One connection of a client that sends what it likes, when it likes. */
+export interface Client {
+  readonly socket: Socket;
+  /** All whole answers so far, interim ones too. */
+  answers(): Answer[];
+  /** What has arrived, one character per byte. */
+  text(): string;
+  /** Whether the service has closed its side, and whether with a reset. */
+  readonly ended: boolean;
+  readonly reset: boolean;
+  readonly closed: boolean;
+  send(bytes: string | Buffer): void;
+  /** Resolves to the answers when there are `count`; rejects after 20 s. */
+  until(count: number): Promise<Answer[]>;
+  untilEnded(): Promise<void>;
+}
+
+/** Opens a connection; with `allowHalfOpen` the client's side stays open when the service closes its own. */
+export async function open(port: number, { allowHalfOpen = false } = {}): Promise<Client> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen });
+  let received = Buffer.alloc(0);
+  const state = { ended: false, reset: false, closed: false };
+  socket.on("data", (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
+  socket.on("end", () => (state.ended = true));
+  socket.on("error", () => (state.reset = true));
+  socket.on("close", () => (state.closed = true));
+  await new Promise((resolve) => socket.once("connect", resolve));
+  const answers = (): Answer[] => parseAnswers(received);
+  return Object.defineProperties(
+    {
+      socket,
+      answers,
+      text: () => received.toString("latin1"),
+      send: (bytes: string | Buffer) => void socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
+      until: async (count: number): Promise<Answer[]> => {
+        await until(() => answers().length >= count, `${count} answers, not ${answers().length}`);
+        return answers();
+      },
+      untilEnded: () => until(() => state.ended || state.closed, "the end"),
+    },
+    {
+      ended: { get: () => state.ended },
+      reset: { get: () => state.reset },
+      closed: { get: () => state.closed },
+    },
+  ) as Client;
+}
+
+/** Takes any JSON as it is. */
+export const anything: Model<unknown> = (input) => input;
+
+/** `POST /echo`: answers with the body it was given. */
+export const echo: Route = route({ method: "POST", path: "/echo", body: anything, handler: (body) => json(200, body ?? null) });
+
+/** A request with these lines and no more; `\r\n` is put between and after them. */
+export function lines(...text: readonly string[]): string {
+  return `${text.join("\r\n")}\r\n\r\n`;
+}
+
+/** A POST of JSON to `/echo`, in one piece. */
+export function postEcho(body: string | Buffer, ...fields: readonly string[]): Buffer {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const head = lines(
+    "POST /echo HTTP/1.1",
+    "Host: x",
+    "Content-Type: application/json",
+    `Content-Length: ${bytes.length}`,
+    ...fields,
+  );
+  return Buffer.concat([Buffer.from(head, "latin1"), bytes]);
+}
+
+/** The same in chunks of `size` bytes. */
+export function postChunks(body: string | Buffer, size: number, ...fields: readonly string[]): Buffer {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const parts: Uint8Array[] = [
+    Buffer.from(
+      lines("POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked", ...fields),
+    ),
+  ];
+  for (let at = 0; at < bytes.length; at += size) {
+    const chunk = bytes.subarray(at, at + size);
+    parts.push(Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n"));
+  }
+  return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
+}
