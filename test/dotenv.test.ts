@@ -74,6 +74,7 @@ const GOOD: [what: string, input: string, pairs: Record<string, string>][] = [
   ["an escaped backslash and an escaped quote", 'A="\\\\\\""', { A: '\\"' }],
   ["an escaped quote and an escaped backslash", 'A="\\"\\\\"', { A: '"\\' }],
   ["the same in single quotes", "A='\\\\\\''", { A: "\\'" }],
+  ["no other escape counts in single quotes", "A='\\\"\\a\\n'", { A: '\\"\\a\\n' }],
   ["escaped line ends stay as they are decoded", 'A="\\r\\n"', { A: "\r\n" }],
   ["a backslash before CRLF stays", 'A="\\\r\n"', { A: "\\\n" }],
   ["an empty value in quotes", "A=\"\"\nB=''# c", { A: "", B: "" }],
@@ -105,7 +106,7 @@ for (const [what, input, pairs] of GOOD) {
 
 const BYTES = (hex: string): Uint8Array => Buffer.from(hex.replaceAll(" ", ""), "hex");
 const NO_NAME = /no name/;
-const BAD_NAME = /^a name is letters/;
+const BAD_NAME = /^a name holds letters/;
 const QUOTED_NAME = /^a name in single quotes/;
 const NO_EQUALS = /no = after/;
 const UNCLOSED = /never closed/;
@@ -164,6 +165,7 @@ const BAD: [what: string, input: string | Uint8Array, ...faults: Fault[]][] = [
   ["the line after a multi-line value with an undefined reference",
     'A="\n${NO}"\nB\n', [1, UNDEFINED, "A"], [3, NO_EQUALS]],
   ["${ in a default", "A=${NO:-${LAB_ENV_VAR}}\n", [1, NESTED, "A"]],
+  ["${ in a default, then an undefined reference: the first counts", "A=${NO:-${}${NO}\n", [1, NESTED, "A"]],
   ["${ in a default that isn't needed", "A=${LAB_ENV_VAR:-x${}\n", [1, NESTED, "A"]],
   ["a NUL in a value", "A=1\nB=x\0\n", [2, NUL, "B"]],
   ["a NUL in the second line of a value", "A=1\nB='x\n\0'\nC", [2, NUL, "B"], [4, NO_EQUALS]],
@@ -274,8 +276,8 @@ function randomFrom(seed: number): (limit: number) => number {
 
 // No CR: a file can't hold one, but for the escape.
 const PIECES = [
-  "a", "B", "_", "7", ".", "-", "é", "\u0301", "😀", "\u200b", "\ufeff", "\0", " ", "  ", "\t", "\u00a0", "\u2028", "\n",
-  "#", " #", "=", "'", '"', "`", "\\", "\\n", "$", "${", "}", ":", ":-", "${A}", "${NO:-d}", "${NO}",
+  "a", "B", "_", "7", ".", "-", "é", "\u0301", "😀", "\u200b", "\ufeff", "\0", " ", "  ", "\t", "\u00a0",
+  "\u2028", "\n", "#", " #", "=", "'", '"', "`", "\\", "\\n", "$", "${", "}", ":", ":-", "${A}", "${NO:-d}", "${NO}",
   "A=", "\nA=", "\nB='", "export ", "__proto__",
 ];
 
@@ -348,7 +350,7 @@ test("any bytes give strings or faults in the order of their lines, with one of 
   assert.equal(messages.size, 10);
 });
 
-const SMALL = 1 << 14;
+const SMALL = 1 << 12;
 const HOSTILE: [what: string, text: (size: number) => string][] = [
   ["a long value", (n) => `A=${"x".repeat(n)}`],
   ["a long value in quotes", (n) => `A="${"x\n".repeat(n / 2)}"`],
@@ -382,23 +384,20 @@ const HOSTILE: [what: string, text: (size: number) => string][] = [
   ["NUL characters", (n) => "\0".repeat(n)],
 ];
 
-/** The shortest of three runs, in ms; at least 0.05, under which the clock says little. */
-function shortest(bytes: Uint8Array): number {
-  const times = [0, 1, 2].map(() => {
-    const start = performance.now();
-    faultsOf(bytes);
-    return performance.now() - start;
-  });
-  return Math.max(0.05, Math.min(...times));
+/** In ms; at least 0.05, under which the clock says little. */
+function timeOf(bytes: Uint8Array): number {
+  const start = performance.now();
+  faultsOf(bytes);
+  return Math.max(0.05, performance.now() - start);
 }
 
 /** Quadratic time takes 256 times as long for 16 times the size, however often it is measured. */
 function assertLinear(small: Uint8Array, large: Uint8Array): void {
-  faultsOf(large); // compiled by now
+  const least = Math.min(...Array.from({ length: 9 }, () => timeOf(small)));
   const ratios: number[] = [];
-  do ratios.push(shortest(large) / shortest(small));
-  while (Math.min(...ratios) > 64 && ratios.length < 4);
-  assert.ok(Math.min(...ratios) <= 64, `16 times the size took ${ratios.map(Math.round).join(", ")} times as long`);
+  do ratios.push(Math.round(timeOf(large) / least));
+  while (Math.min(...ratios) > 64 && ratios.length < 5);
+  assert.ok(Math.min(...ratios) <= 64, `16 times the size took ${ratios.join(", ")} times as long`);
 }
 
 for (const [what, text] of HOSTILE) {
@@ -409,7 +408,7 @@ for (const [what, text] of HOSTILE) {
 
 test("time grows as the file does: a bad byte after many lines", () => {
   const bytes = (size: number): Uint8Array => Buffer.from(`${"\n".repeat(size)}\xff`, "latin1");
-  assertLinear(bytes(SMALL), bytes(SMALL * 16));
+  assertLinear(bytes(SMALL * 8), bytes(SMALL * 128));
 });
 
 test("a megabyte overflows no stack", () => {
@@ -418,5 +417,4 @@ test("a megabyte overflows no stack", () => {
   assert.deepEqual(parse(`A=${long}\nB='${long}'`), [["A", long], ["B", long]]);
   assert.deepEqual(parse(`A="${"\\\\".repeat(size)}"`), [["A", "\\".repeat(size)]]);
   assert.deepEqual(parse(`A=\${${long}:-${long}}`), [["A", long]]);
-  assert.deepEqual(parse(`A=${"${".repeat(size)}`), [["A", "${".repeat(size)]]);
 });

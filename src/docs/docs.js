@@ -80,13 +80,11 @@ async function send(form, signal) {
     const response = await fetch(addressOf(form), { method, headers, body: bodyOf(form), signal });
     const content = await response.blob();
     const time = Math.round(performance.now() - start);
-    const fields = [...response.headers].map((field) => field.join(": ")).join("\n");
-    answer.replaceChildren(
-      ...outcome(form, response, time),
-      ...(await excerpt(content)),
-      element("h4", "Headers"),
-      element("pre", fields),
-    );
+    const body = await excerpt(content);
+    if (signal.aborted) return;
+    const lines = [...response.headers].map((field) => field.join(": "));
+    const fields = [element("h4", "Headers"), element("pre", lines.join("\n"))];
+    answer.replaceChildren(...outcome(form, response, time), ...body, ...fields);
   } catch {
     if (signal.aborted) return;
     answer.replaceChildren(element("p", "No answer: the service can't be reached, or the connection broke."));
@@ -102,7 +100,7 @@ async function send(form, signal) {
 function outcome(form, { status, statusText }, time) {
   const { parentElement: section } = form;
   /** @param {string} name */
-  const find = (name) => section?.querySelector(`[data-status="${name}"]`);
+  const find = (name) => section?.querySelector(`div > div > [data-status="${name}"]`);
   const code = String(status);
   const exact = find(code);
   const declared = exact ?? find(`${code[0]}XX`) ?? find("default");

@@ -17,7 +17,6 @@ export interface OpenApiDocument {
 export interface Operation {
   readonly method: string;
   readonly path: string;
-  readonly operationId?: string;
   readonly summary?: string;
   readonly description?: string;
   readonly security?: readonly Named<readonly string[]>[];
@@ -41,11 +40,7 @@ export interface Media {
 }
 
 /** A field of a response's header. */
-export interface Header {
-  readonly required?: boolean;
-  readonly description?: string;
-  readonly schema?: Schema;
-}
+export type Header = { readonly required?: boolean; readonly description?: string; readonly schema?: Schema };
 
 /** How a caller says who it is. */
 export interface SecurityScheme {
@@ -56,9 +51,7 @@ export interface SecurityScheme {
 }
 
 /** Stands for another part of the document. */
-export interface Reference {
-  readonly $ref: string;
-}
+export type Reference = { readonly $ref: string };
 
 const METHODS = new Set(["get", "put", "post", "delete", "options", "head", "patch", "trace"]);
 
@@ -77,13 +70,10 @@ export function resolve<T extends object>(document: OpenApiDocument, value: T | 
   for (let hops = 0; typeof target === "object" && target !== null && hops < 9; hops++) {
     if (!("$ref" in target)) return target as T;
     // RFC 6901: in a pointer's parts "~1" stands for "/", and "~0" for "~".
-    const [start, ...names] = String(target.$ref).split("/");
-    if (start !== "#") break;
-    target = names.map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~")).reduce(member, document);
+    const [start, ...parts] = String(target.$ref).split("/");
+    const names = parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+    const step = (parent: unknown, name: string): unknown => new Map(Object.entries(parent ?? {})).get(name);
+    target = start === "#" ? names.reduce(step, document) : undefined;
   }
   throw new Error(`The OpenAPI document has no ${JSON.stringify(value)}`);
-}
-
-function member(parent: unknown, name: string): unknown {
-  return Object.entries(parent ?? {}).find(([key]) => key === name)?.[1];
 }

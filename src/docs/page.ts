@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 
-import { type Header, type Media, type Message, operationsOf, resolve } from "./document.ts";
+import { type Media, type Message, operationsOf, resolve } from "./document.ts";
 import type { OpenApiDocument, Operation, SecurityScheme } from "./document.ts";
 import { type Html, html, join, text } from "./html.ts";
 import { pretty, propertyTable, row, typeOf } from "./schema.ts";
@@ -64,8 +64,8 @@ function headerOf(schemes: readonly (SecurityScheme | undefined)[]): string | un
   return schemes.find((scheme) => scheme?.type === "apiKey" && scheme.in === "header")?.name;
 }
 
-function anchor({ operationId, method, path }: Operation): string {
-  return operationId ?? `${method} ${path}`;
+function anchor({ method, path }: Operation): string {
+  return method + path;
 }
 
 function title({ method, path }: Operation): Html {
@@ -73,9 +73,9 @@ function title({ method, path }: Operation): Html {
 }
 
 function operationSection(document: OpenApiDocument, operation: Operation): Html {
-  const { summary, description, requestBody } = operation;
+  const { summary, description, security = [], requestBody, responses = {} } = operation;
   const body = requestBody && resolve(document, requestBody);
-  const schemes = (operation.security ?? []).flatMap(Object.keys);
+  const schemes = security.flatMap(Object.keys);
   return html`<section id="${anchor(operation)}">
 <div>
 <h2>${title(operation)}</h2>
@@ -84,15 +84,15 @@ function operationSection(document: OpenApiDocument, operation: Operation): Html
 </div>
 ${tryIt(operation, body, headerOf(schemes.map((id) => document.components?.securitySchemes?.[id])))}
 <div>
-${body && requestBodyOf(document, body)}${responsesOf(document, operation)}</div>
+${body && request(document, body)}<h3>Responses</h3>
+${Object.entries(responses).map(([status, item]) => response(status, resolve(document, item)))}</div>
 </section>
 `;
 }
 
 function tryIt({ method, path }: Operation, body: Message | undefined, header: string | undefined): Html {
   const [type, media] = Object.entries(body?.content ?? {})[0] ?? [];
-  const data = [type && html` data-type="${type}"`, header && html` data-header="${header}"`];
-  return html`<form data-method="${method}" data-path="${path}"${data[0]}${data[1]} hidden>
+  return html`<form data-method="${method}" data-path="${path}" data-type="${type}" data-header="${header}" hidden>
 <h3>Try it</h3>
 ${media && html`<label>Body <textarea rows="3" spellcheck="false">
 ${text(pretty(examplesOf(media)[0]?.value))}</textarea></label>
@@ -105,7 +105,7 @@ ${text(pretty(examplesOf(media)[0]?.value))}</textarea></label>
 </form>`;
 }
 
-function requestBodyOf(document: OpenApiDocument, { description, required, content = {} }: Message): Html {
+function request(document: OpenApiDocument, { description, required, content = {} }: Message): Html {
   return html`<h3>Request body${required && html` <em>required</em>`}</h3>
 <p>${description}</p>
 ${Object.entries(content).map(([type, media]) => html`<p>${type} ${typeOf(media.schema)}</p>
@@ -113,31 +113,14 @@ ${media.schema && propertyTable(resolve(document, media.schema))}
 ${examples(media)}`)}`;
 }
 
-function responsesOf(document: OpenApiDocument, operation: Operation): Html {
-  const responses = Object.entries(operation.responses ?? {}).map(
-    ([status, response]) => [status, resolve(document, response)] as const,
-  );
-  const [first, ...others] = responses.map(([, response]) => factsOf(response));
-  const shared = (first ?? []).filter((fact) => others.every((facts) => facts.includes(fact)));
-  return html`<h3>Responses</h3>
-${shared.length > 0 && html`<p>Each comes with ${shared.join(" and ")}.</p>
-`}${responses.map(([status, response]) => responseOf(status, response, shared))}`;
-}
-
-/** What comes with a response besides its body's schema. */
-function factsOf({ headers = {}, content = {} }: Message): string[] {
-  const types = Object.keys(content).map((type) => `type ${type}`);
-  return [...types, ...Object.keys(headers).map((name) => `header ${name}`)];
-}
-
-function responseOf(status: string, response: Message, shared: readonly string[]): Html {
-  const media = Object.values(response.content ?? {});
-  const own = factsOf(response).filter((fact) => !shared.includes(fact));
+function response(status: string, { description, headers = {}, content = {} }: Message): Html {
+  const bodies = Object.entries(content).map(([type, { schema }]) => html`${type} ${typeOf(schema)}`);
+  const fields = Object.keys(headers).map((name) => html`header ${name}`);
   return html`<div>
 <h4 data-status="${status}">${status} ${STATUS_CODES[status]}</h4>
-<p>${response.description}</p>
-<p>${join([...media.map(({ schema }) => typeOf(schema)), ...own.map((fact) => html`${fact}`)], ", ")}</p>
-${media.map(examples)}</div>
+<p>${description}</p>
+<p>${join([...bodies, ...fields], ", ")}</p>
+${Object.values(content).map(examples)}</div>
 `;
 }
 
@@ -153,6 +136,10 @@ function examplesOf({ example, examples = {} }: Media): { readonly summary?: str
 
 function componentsSection(document: OpenApiDocument): Html {
   const { schemas = {}, headers = {} } = document.components ?? {};
+  const fields = Object.entries(headers).map(([name, item]) => {
+    const { required, schema, description } = resolve(document, item);
+    return row(name, required, typeOf(schema), description);
+  });
   return html`<section id="schemas">
 <h2>Schemas</h2>
 ${Object.entries(schemas).map(([name, schema]) => html`<div id="${name}">
@@ -163,11 +150,7 @@ ${propertyTable(schema) ?? html`<p>${typeOf(schema)}</p>`}
 `)}<div>
 <h3>Headers</h3>
 <table>
-${Object.entries(headers).map(([name, header]) => headerRow(name, resolve(document, header)))}</table>
+${fields}</table>
 </div>
 </section>`;
-}
-
-function headerRow(name: string, { required = false, schema, description }: Header): Html {
-  return row(name, required, typeOf(schema), description);
 }

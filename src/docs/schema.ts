@@ -28,17 +28,16 @@ export function typeOf(schema: Schema | boolean = true): Html {
 /** A table of the schema's properties, those of objects inside it too (`ctx.error`, `list[].name`); else nothing. */
 export function propertyTable(schema: Schema): Html | undefined {
   const rows = propertyRows(schema, "");
-  return rows.length === 0 ? undefined : html`<table>
-${rows}</table>`;
+  return rows.length === 0 ? undefined : html`<table>\n${rows}</table>`;
 }
 
 /** A row of a table: a name with its mark where it is required, a type and its meaning. */
-export function row(name: string, required: boolean, type: Html, meaning: string | undefined): Html {
-  return html`<tr><th>${name}${required && html` <em>required</em>`}</th><td>${type}</td><td>${meaning}</td></tr>
-`;
+export function row(name: string, required: boolean | undefined, type: Html, meaning: string | undefined): Html {
+  const mark = required && html` <em>required</em>`;
+  return html`<tr><th>${name}${mark}</th><td>${type}</td><td>${meaning}</td></tr>\n`;
 }
 
-/** A value as JSON between tags, with two blanks per level; a short array or object stands on one line. */
+/** A value as JSON with two blanks per level; a short array or object stands on one line. */
 export function pretty(value: unknown, indent: string = ""): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "";
   const deeper = indent + "  ";
@@ -53,21 +52,16 @@ export function pretty(value: unknown, indent: string = ""): string {
 }
 
 function alternatives(schema: Schema): Html[] {
-  if (schema.$ref !== undefined) return [reference(schema.$ref)];
-  if (schema.enum !== undefined) return schema.enum.map(literal);
-  if (schema.const !== undefined) return [literal(schema.const)];
-  const variants = schema.anyOf ?? schema.oneOf;
-  if (variants !== undefined) return variants.map(typeOf);
-  if (schema.allOf !== undefined) return [join(schema.allOf.map(typeOf), " and ")];
-  return [schema.type ?? []].flat().map((type) => {
-    if (type === "array") return html`array of ${grouped(schema.items)}`;
-    return html`${type}${schema.format === undefined || type === "null" ? "" : ` (${schema.format})`}`;
+  const { $ref, allOf, anyOf = schema.oneOf, type = [], format } = schema;
+  if ($ref !== undefined) return [reference($ref)];
+  const values = "const" in schema ? [schema.const] : schema.enum;
+  if (values !== undefined) return values.map((value) => html`<code>${text(JSON.stringify(value))}</code>`);
+  if (anyOf !== undefined) return anyOf.map(typeOf);
+  if (allOf !== undefined) return [join(allOf.map(typeOf), " and ")];
+  return [type].flat().map((name) => {
+    if (name === "array") return html`array of ${typeOf(schema.items)}`;
+    return html`${name}${format && name !== "null" && ` (${format})`}`;
   });
-}
-
-function grouped(schema: Schema | boolean | undefined): Html {
-  const type = typeOf(schema);
-  return typeof schema === "object" && alternatives(schema).length > 1 ? html`(${type})` : type;
 }
 
 function reference(ref: string): Html {
@@ -75,19 +69,14 @@ function reference(ref: string): Html {
   return ref.startsWith("#/components/schemas/") ? html`<a href="#${name}">${name}</a>` : html`${name}`;
 }
 
-function literal(value: unknown): Html {
-  return html`<code>${text(JSON.stringify(value))}</code>`;
-}
-
 function propertyRows(schema: Schema | boolean | undefined, prefix: string): Html[] {
   if (typeof schema !== "object") return [];
   const own = Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const meaning = typeof property === "object" ? property.description : undefined;
-    const required = schema.required?.includes(name) === true;
     const inner = propertyRows(property, `${prefix}${name}.`);
-    return [row(prefix + name, required, typeOf(property), meaning), ...inner];
+    return [row(prefix + name, schema.required?.includes(name), typeOf(property), meaning), ...inner];
   });
-  const variants = [...(schema.allOf ?? []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  const variants = [schema.allOf ?? [], schema.anyOf ?? [], schema.oneOf ?? []].flat();
   const items = propertyRows(schema.items, `${prefix.replace(/\.$/, "")}[].`);
   return [...own, ...variants.flatMap((variant) => propertyRows(variant, prefix)), ...items];
 }

@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
 import { HttpError } from "./error.ts";
 import type { Connection, Exchange } from "./exchange.ts";
@@ -19,18 +20,13 @@ export class Connections {
 
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
-    const connection: Connection = {
-      socket,
-      remote: socket.remoteAddress,
-      open: [],
-      last: undefined,
-      closing: false,
-      readLimit: Infinity,
-    };
+    const { remoteAddress: remote } = socket;
+    const open: Exchange[] = [];
+    const connection = { socket, remote, service: this, open, last: undefined, closing: false, readLimit: Infinity };
     this.#connections.set(socket, connection);
     socket.once("close", () => {
       this.#connections.delete(socket);
-      for (const exchange of connection.open.splice(0)) this.#gone(exchange);
+      for (const exchange of open.splice(0)) this.#gone(exchange);
     });
   }
 
@@ -61,10 +57,10 @@ export class Connections {
     this.draining = true;
     // Not http's close(): that one resets idle connections at once, with a request that is about to be read.
     NetServer.prototype.close.call(server);
-    await turn();
-    await turn();
+    await nextTurn();
+    await nextTurn();
     const late = performance.now() + BODY_GRACE_MS;
-    while (this.#closeIdle(performance.now() > late) > 0) await pause(POLL_MS);
+    while (this.#closeIdle(performance.now() > late) > 0) await sleep(POLL_MS);
   }
 
   /** Destroys what is idle; returns how many connections still have an answer to give. */
@@ -100,11 +96,3 @@ const TOO_LATE = new HttpError(408, "Request Timeout: the service is stopping an
 
 /** Ends the reading of a body whose sender is gone; nobody gets it. */
 const GONE = new HttpError(400, "The client went away");
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

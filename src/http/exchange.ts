@@ -13,7 +13,7 @@ export interface Answered {
   readonly remote: string | undefined;
   readonly method?: string | undefined;
   /** The target's path as received. */
-  readonly path?: string | undefined;
+  readonly path?: string;
   /** Null: the client went away before its answer. */
   readonly status: number | null;
   readonly durationMs: number;
@@ -26,6 +26,7 @@ export interface Connection {
   readonly socket: Socket;
   /** The peer's address, kept for when the socket has none any more. */
   readonly remote: string | undefined;
+  readonly service: { readonly draining: boolean };
   /** The requests that have no answer yet, in the order of their arrival. */
   readonly open: Exchange[];
   /** The latest request, answered or not. */
@@ -36,16 +37,8 @@ export interface Connection {
   readLimit: number;
 }
 
-/** One request and its answer, from the header section to the answer's last byte handed over, or the client's leaving. */
+/** One request and its answer, from its header section until the answer is handed over or the client is gone. */
 export class Exchange implements Context {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly connection: Connection;
-  readonly requestId: string;
-  readonly path: string;
-  readonly query: string;
-  /** What the client waits for before it sends its body. */
-  expectation: Expectation;
   key: string | undefined = undefined;
   denied: string | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
@@ -59,41 +52,32 @@ export class Exchange implements Context {
   bodyError: HttpError | undefined = undefined;
   /** While the body is being read: ends the reading. */
   failBody: ((reason: HttpError) => void) | undefined = undefined;
-  readonly #service: { readonly draining: boolean };
+  /** What the client still waits for before it sends its body. */
+  expectation: Expectation;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly connection: Connection;
+  readonly requestId: string;
+  readonly target: { readonly path: string; readonly query: string };
   readonly #started: number = performance.now();
   #controller: AbortController | undefined = undefined;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    connection: Connection,
-    service: { readonly draining: boolean },
-    expectation: Expectation,
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, connection: Connection, expectation: Expectation) {
     this.request = request;
     this.response = response;
     this.connection = connection;
-    this.requestId = requestIdOf(request.headers["x-request-id"]);
-    const { path, query } = splitTarget(request.url ?? "");
-    this.path = path;
-    this.query = query;
     this.expectation = expectation;
-    this.#service = service;
+    this.requestId = requestIdOf(request.headers["x-request-id"]);
+    this.target = splitTarget(request.url ?? "");
   }
 
   get draining(): boolean {
-    return this.#service.draining;
+    return this.connection.service.draining;
   }
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     return this.#controller.signal;
-  }
-
-  /** Tells the client to send its body. */
-  sendContinue(): void {
-    this.response.writeContinue();
-    this.expectation = "none";
   }
 
   /** The rest of the body will not come, or not in time. */
@@ -111,28 +95,20 @@ export class Exchange implements Context {
 
   /** What the log is told. */
   answered(status: number | null): Answered {
-    return {
-      requestId: this.requestId,
-      remote: this.connection.remote,
-      method: this.request.method,
-      path: this.path,
-      status,
-      durationMs: performance.now() - this.#started,
-      key: this.key,
-      denied: this.denied,
-    };
+    const { requestId, connection, request, target, key, denied } = this;
+    const durationMs = performance.now() - this.#started;
+    const { method } = request;
+    return { requestId, remote: connection.remote, method, path: target.path, status, durationMs, key, denied };
   }
 }
 
 /** The request id to use where the caller sent `field`: its own, if it is 1 to 128 visible ASCII characters. */
 export function requestIdOf(field?: string | string[]): string {
-  if (typeof field === "string" && REQUEST_ID.test(field)) return field;
-  nextId += 1;
-  return PREFIX + nextId.toString(36);
+  if (typeof field === "string" && /^[\x21-\x7e]{1,128}$/.test(field)) return field;
+  counter += 1;
+  return PREFIX + counter.toString(36);
 }
 
-const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
-
-// Unique without being secret: random per process, then a number. A UUID each would cost ten times as much.
+// Unique without being secret: random per process, then a number. A UUID each would cost more.
 const PREFIX = `${randomBytes(12).toString("base64url")}-`;
-let nextId = 0;
+let counter = 0;

@@ -2,19 +2,22 @@ import type { IncomingMessage } from "node:http";
 
 import { HttpError } from "./error.ts";
 
-/** The most header fields a request may have. */
+/** How large a request's header section may be. */
+export const MAX_HEADER_BYTES = 16_384;
+
+/** How many fields it may have. */
 export const MAX_HEADER_FIELDS = 100;
 
 /** What an `Expect` field asks for (RFC 9110 10.1.1). */
 export type Expectation = "none" | "100-continue" | "unknown";
 
-/** Refuses, in this order, a version (505), too many fields (431), a Host (400), a coding (501), an expectation (417). */
+/** Refuses, in this order, a version (505), too many fields (431), a Host (400), a coding (501), an Expect (417). */
 export function checkHead(request: IncomingMessage, expectation: Expectation): void {
   const { httpVersion, rawHeaders, headers } = request;
   // "PRI * HTTP/2.0" is no request but the preface of another protocol.
   if (request.method === "PRI") throw NOT_HTTP;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") throw UNSUPPORTED_VERSION;
-  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) throw TOO_MANY_FIELDS;
+  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) throw HEADER_TOO_LARGE;
   if (!hasValidHost(request)) throw BAD_HOST;
   const coding = headers["transfer-encoding"];
   if (coding !== undefined) {
@@ -26,14 +29,16 @@ export function checkHead(request: IncomingMessage, expectation: Expectation): v
   if (expectation !== "none" && headers.expect?.toLowerCase() !== "100-continue") throw UNKNOWN_EXPECTATION;
 }
 
+/** The answer to a header section past either limit. */
+export const HEADER_TOO_LARGE = new HttpError(
+  431,
+  `Request Header Fields Too Large: at most ${MAX_HEADER_FIELDS} fields and ${MAX_HEADER_BYTES} bytes`,
+);
+
 /** The answer to bytes that are no HTTP/1.1 request. */
 export const NOT_HTTP = new HttpError(400, "Bad Request: this is not a valid HTTP/1.1 request");
 
 const UNSUPPORTED_VERSION = new HttpError(505, "HTTP Version Not Supported: use HTTP/1.1");
-const TOO_MANY_FIELDS = new HttpError(
-  431,
-  `Request Header Fields Too Large: at most ${MAX_HEADER_FIELDS} fields are accepted`,
-);
 const BAD_HOST = new HttpError(400, "Bad Request: exactly one valid Host header field is required");
 const UNKNOWN_CODING = new HttpError(501, "Not Implemented: the only Transfer-Encoding accepted is chunked");
 const UNKNOWN_EXPECTATION = new HttpError(417, "Expectation Failed: the only Expect accepted is 100-continue");

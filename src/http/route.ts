@@ -17,7 +17,7 @@ export interface Context {
   readonly requestId: string;
   /** Aborted when the client goes away before its answer; made only when it is asked for. */
   readonly signal: AbortSignal;
-  /** Called at the same moment. For what can be cancelled by a call: a signal costs as much as the rest of a request. */
+  /** Called at the same moment, for what a call can cancel: a signal may cost as much as the rest of a request. */
   onGone: (() => void) | undefined;
   /** Whether the service is about to stop. */
   readonly draining: boolean;
@@ -39,10 +39,10 @@ export interface Fault {
   readonly ctx?: { readonly error: string };
 }
 
-/** Checks `input`, found at `loc`: returns it as a T, or adds to `faults`, when what it returns is not looked at. */
+/** Checks `input`, found at `loc`: returns it as a T, or adds to `faults`; then what it returns is not looked at. */
 export type Model<T> = (input: unknown, loc: readonly (string | number)[], faults: Fault[]) => T;
 
-/** One endpoint. `T` is what its handler gets for a body: undefined when the route declares none. */
+/** One endpoint. `T` is what its handler gets for a body: undefined when the route has no model. */
 export interface Route<T = unknown> {
   readonly method: string;
   /** Matched as written: no parameters, no percent-decoding. */
@@ -56,28 +56,18 @@ export interface Route<T = unknown> {
   readonly handler: (body: T, context: Context) => Reply | Promise<Reply>;
 }
 
-/** A route as it is declared; what is left out is none, or true. */
-export interface RouteDeclaration<T> extends Pick<Route<T>, "method" | "path" | "handler"> {
-  readonly dependencies?: readonly Dependency[];
-  readonly body?: Model<T>;
-  readonly includeInSchema?: boolean;
-  readonly limited?: boolean;
-}
+/** A route as it is declared: what is left out is none, or true. */
+export type Declaration<T> = Pick<Route<T>, "method" | "path" | "handler"> & Partial<Route<T>>;
 
 /** Declares a route; the handler's body has the type of the model, and is undefined without one. */
-export function route<T>(declaration: RouteDeclaration<T> & { readonly body: Model<T> }): Route;
-export function route(declaration: RouteDeclaration<undefined>): Route;
-export function route<T>(declaration: RouteDeclaration<T>): Route {
-  const { method, path, dependencies = [], body, includeInSchema = true, limited = true, handler } = declaration;
-  // Only the model of this very route makes the handler's body, so the pair may forget what T is.
-  return { method, path, dependencies, body, includeInSchema, limited, handler } as Route;
+export function route<T>(declaration: Declaration<T> & { readonly body: Model<T> }): Route;
+export function route(declaration: Declaration<undefined>): Route;
+export function route<T>(declaration: Declaration<T>): Route {
+  // Only its own model makes the handler's body, so the pair may forget what T is.
+  return { dependencies: [], body: undefined, includeInSchema: true, limited: true, ...declaration } as Route;
 }
 
 /** An answer whose body is `value` as JSON; `headers`: further names and values in turn. */
 export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
-  return {
-    status,
-    headers: headers.length === 0 ? JSON_HEADERS : [...JSON_HEADERS, ...headers],
-    body: JSON.stringify(value),
-  };
+  return { status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) };
 }

@@ -12,11 +12,12 @@ import type { Reply } from "./route.ts";
 export function send(exchange: Exchange, { status, headers, body }: Reply): void {
   const { request, response, requestId, connection } = exchange;
   const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
-  const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new TypeError("a body is text or bytes");
   // RFC 9110 8.6: no Content-Length where there can be no content, unless it is that of the GET.
-  if (status !== 204 && status !== 304) fields.push("Content-Length", String(length));
+  if (status !== 204 && status !== 304) fields.push("Content-Length", String(Buffer.byteLength(body)));
   const lingers = mustLinger(exchange);
-  if (lingers || exchange.draining) fields.push("Connection", "close");
+  // While draining, only the last of several: node:http closes after the one that says so.
+  if (lingers || (exchange.draining && connection.last === exchange)) fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
   if (lingers) {
     connection.closing = true;
@@ -52,13 +53,10 @@ const LINGER_BYTES = 8_388_608;
 
 /** Whether the request's body is in disorder, or neither read nor short enough to be dropped. */
 function mustLinger({ request, expectation, isSound, bodyError }: Exchange): boolean {
-  if (!isSound || bodyError !== undefined) return true;
+  if (!isSound || bodyError !== undefined || expectation !== "none") return true;
   if (request.complete || !hasBody(request)) return false;
-  return (
-    expectation !== "none" ||
-    request.headers["transfer-encoding"] !== undefined ||
-    declaredLength(request.headers["content-length"]) > MAX_DRAINED_BYTES
-  );
+  const { "transfer-encoding": coding, "content-length": length } = request.headers;
+  return coding !== undefined || declaredLength(length) > MAX_DRAINED_BYTES;
 }
 
 /** Closes the write side and goes on reading for a while, so that the client gets to read its answer. */
@@ -71,10 +69,8 @@ function linger(connection: Connection): void {
 }
 
 function rawAnswer({ status, headers, body }: HttpError, requestId: string): string {
-  const fields = [
-    ...["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers],
-    ...["Content-Length", String(Buffer.byteLength(body)), "Date", new Date().toUTCString(), "Connection", "close"],
-  ];
+  const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers, "Connection", "close"];
+  fields.push("Content-Length", String(Buffer.byteLength(body)), "Date", new Date().toUTCString());
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return `${head}\r\n${body}`;

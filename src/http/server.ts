@@ -5,7 +5,7 @@ import { checkBodyFields, parseBody, readBody } from "./body.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./error.ts";
 import { type Answered, type Connection, Exchange, requestIdOf } from "./exchange.ts";
-import { checkHead, type Expectation, MAX_HEADER_FIELDS, NOT_HTTP } from "./head.ts";
+import { checkHead, type Expectation, HEADER_TOO_LARGE, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, NOT_HTTP } from "./head.ts";
 import type { Reply, Route } from "./route.ts";
 import { createRouter, type Router } from "./router.ts";
 import { send, sendRaw, stopAtLimit } from "./send.ts";
@@ -28,17 +28,19 @@ export interface Reports {
   readonly failed: (error: unknown, requestId: string) => void;
 }
 
-/** A server that isn't listening yet, and its connections. */
+/** A server that isn't listening yet, and what its requests are answered with. */
 export interface Service {
   readonly server: Server;
   readonly connections: Connections;
+  readonly router: Router;
+  readonly limits: Limits;
+  readonly reports: Reports;
 }
 
 /** Puts the routes behind a node:http server. Throws when the route table holds a mistake. */
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
   const router = createRouter(routes);
   const connections = new Connections((exchange) => reports.answered?.(exchange.answered(null)));
-  const flow: Flow = { router, connections, limits, reports };
   const server = createServer({
     insecureHTTPParser: false,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -49,67 +51,60 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
+  const service: Service = { server, connections, router, limits, reports };
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
   server.maxConnections = limits.maxConnections;
   server.timeout = limits.requestTimeoutMs;
   server.on("connection", (socket) => connections.add(socket));
-  server.on("request", (request, response) => receive(flow, request, response, "none"));
-  server.on("checkContinue", (request, response) => receive(flow, request, response, "100-continue"));
-  server.on("checkExpectation", (request, response) => receive(flow, request, response, "unknown"));
-  server.on("connect", (_request, socket) => refuseConnect(flow, socket as Socket));
-  server.on("clientError", (error, socket) => refuseBytes(flow, error, socket as Socket));
+  server.on("request", (request, response) => receive(service, request, response, "none"));
+  server.on("checkContinue", (request, response) => receive(service, request, response, "100-continue"));
+  server.on("checkExpectation", (request, response) => receive(service, request, response, "unknown"));
+  server.on("connect", (_request, socket) => refuseConnect(service, socket as Socket));
+  server.on("clientError", (error, socket) => refuseBytes(service, error, socket as Socket));
   server.on("timeout", (socket) => closeStalled(connections, socket));
-  return { server, connections };
+  return service;
 }
 
-const MAX_HEADER_BYTES = 16_384;
 const CHECK_INTERVAL_MS = 1000;
 
-interface Flow {
-  readonly router: Router;
-  readonly connections: Connections;
-  readonly limits: Limits;
-  readonly reports: Reports;
-}
-
-function receive(flow: Flow, request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
-  const connection = flow.connections.get(request.socket);
+function receive(service: Service, request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
+  const connection = service.connections.get(request.socket);
   if (connection === undefined || connection.closing) {
     request.resume();
     return;
   }
-  const exchange = new Exchange(request, response, connection, flow.connections, expectation);
+  const exchange = new Exchange(request, response, connection, expectation);
   connection.open.push(exchange);
   connection.last = exchange;
-  void serve(flow, exchange);
+  void serve(service, exchange);
 }
 
 /** The life of one request. Never rejects. */
-async function serve(flow: Flow, exchange: Exchange): Promise<void> {
+async function serve(service: Service, exchange: Exchange): Promise<void> {
   let reply: Reply;
   try {
-    reply = await replyTo(flow, exchange);
+    reply = await replyTo(service, exchange);
   } catch (error) {
-    reply = error instanceof HttpError ? error : failed(flow, exchange, error);
+    reply = error instanceof HttpError ? error : failed(service, exchange, error);
   }
   if (exchange.ended) return;
   try {
     send(exchange, reply);
   } catch (error) {
-    reply = failed(flow, exchange, error);
+    reply = failed(service, exchange, error);
     send(exchange, reply);
   }
-  flow.connections.end(exchange);
-  flow.reports.answered?.(exchange.answered(reply.status));
+  service.connections.end(exchange);
+  service.reports.answered?.(exchange.answered(reply.status));
 }
 
 /** The order of the checks is the contract's: what a caller without a key can learn ends with the dependencies. */
-async function replyTo({ router, connections, limits }: Flow, exchange: Exchange): Promise<Reply> {
-  const { request } = exchange;
+async function replyTo({ router, connections, limits }: Service, exchange: Exchange): Promise<Reply> {
+  const { request, target } = exchange;
   checkHead(request, exchange.expectation);
   exchange.isSound = true;
-  const route = router.match(request.method ?? "", exchange.path, exchange.query);
+  const route = router.match(request.method ?? "", target.path, target.query);
   for (const dependency of route.dependencies) {
     const pending = dependency(exchange);
     // An await costs a turn of the microtask queue; most dependencies don't need it.
@@ -118,54 +113,53 @@ async function replyTo({ router, connections, limits }: Flow, exchange: Exchange
   if (route.body !== undefined) checkBodyFields(request, limits.maxBodyBytes);
   if (route.limited) connections.admit(exchange, limits.maxInFlight);
   if (route.body === undefined) return route.handler(undefined, exchange);
-  if (exchange.expectation === "100-continue") exchange.sendContinue();
+  if (exchange.expectation !== "none") exchange.response.writeContinue();
+  exchange.expectation = "none";
   const body = await readBody(exchange, limits.maxBodyBytes);
   return route.handler(parseBody(body, route.body), exchange);
 }
 
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
 
-function failed({ reports }: Flow, exchange: Exchange, error: unknown): HttpError {
+function failed({ reports }: Service, exchange: Exchange, error: unknown): HttpError {
   reports.failed(error, exchange.requestId);
   return INTERNAL_SERVER_ERROR;
 }
 
 /** What node:http's parser or its clock objects to, as the answer to give. */
 const REFUSALS: Readonly<Record<string, HttpError>> = {
-  HPE_HEADER_OVERFLOW: new HttpError(
-    431,
-    `Request Header Fields Too Large: at most ${MAX_HEADER_BYTES} bytes are accepted`,
-  ),
+  HPE_HEADER_OVERFLOW: HEADER_TOO_LARGE,
   HPE_CHUNK_EXTENSIONS_OVERFLOW: new HttpError(413, "Content Too Large: the chunk extensions are too long"),
   ERR_HTTP_REQUEST_TIMEOUT: new HttpError(408, "Request Timeout: the request has not arrived in time"),
 };
 
 /** Answers what node:http can't make a request of. It is called again with each further read. */
-function refuseBytes(flow: Flow, { code = "" }: NodeJS.ErrnoException, socket: Socket): void {
-  const connection = flow.connections.get(socket);
+function refuseBytes(service: Service, { code = "" }: NodeJS.ErrnoException, socket: Socket): void {
+  const connection = service.connections.get(socket);
   const refusal = REFUSALS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
   // Not the bytes are at fault but the socket: nobody is there to be told.
   if (connection === undefined || refusal === undefined) socket.destroy();
-  else if (connection.closing) stopAtLimit(connection);
-  else if (connection.last === undefined || connection.last.request.complete) refuse(flow, connection, refusal);
+  // What follows the last request of a connection is ignored (RFC 9112 9.6).
+  else if (connection.closing || code === "HPE_CLOSED_CONNECTION") stopAtLimit(connection);
+  else if (connection.last === undefined || connection.last.request.complete) refuse(service, connection, refusal);
   // Within a body: its request gets the answer, unless it has had one.
   else if (connection.last.ended) socket.destroySoon();
   else connection.last.breakBody(refusal);
 }
 
 /** CONNECT is for proxies; node:http has let go of the socket by now. */
-function refuseConnect(flow: Flow, socket: Socket): void {
-  const connection = flow.connections.get(socket);
+function refuseConnect(service: Service, socket: Socket): void {
+  const connection = service.connections.get(socket);
   socket.on("error", () => socket.destroy());
   if (connection === undefined || connection.closing) {
     socket.destroy();
     return;
   }
   socket.on("data", () => stopAtLimit(connection));
-  refuse(flow, connection, NOT_HTTP);
+  refuse(service, connection, NOT_HTTP);
 }
 
-function refuse({ reports }: Flow, connection: Connection, refusal: HttpError): void {
+function refuse({ reports }: Service, connection: Connection, refusal: HttpError): void {
   const requestId = requestIdOf();
   sendRaw(connection, refusal, requestId);
   reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });

@@ -111,6 +111,13 @@ describe("the head of a request", { concurrency: 8 }, () => {
     assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(99).fill("A: b"))).status, 200);
   });
 
+  test("a 431 says what is wrong, however many fields there are", async () => {
+    for (const count of [101, 102, 150]) {
+      const { body } = await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(count - 1).fill("A: b"));
+      assert.match(body, /^\{"detail":"Request Header Fields Too Large: [^"]*\b100 fields\b/);
+    }
+  });
+
   test("16 KiB of header are too much in one field or in many", async () => {
     const many = Array.from({ length: 40 }, (_, index) => `A${index}: ${"b".repeat(500)}`);
     for (const fields of [[`A: ${"b".repeat(20_000)}`], [`X-API-Key: ${"b".repeat(20_000)}`], many, [`${"A".repeat(20_000)}: b`]]) {

@@ -33,6 +33,8 @@ export async function serveRoutes(routes: readonly Route[], limits: Partial<Limi
     },
     { answered: (record) => answered.push(record), failed: (error) => failures.push(error) },
   );
+  // A test that fails leaves them behind: they must not keep its process from ending.
+  service.server.unref().on("connection", (socket: Socket) => socket.unref());
   await new Promise<void>((resolve) => service.server.listen(0, "127.0.0.1", resolve));
   const { port } = service.server.address() as AddressInfo;
   const close = (): void => {
@@ -61,7 +63,7 @@ export interface Client {
 
 /** Opens a connection; with `allowHalfOpen` the client's side stays open when the service closes its own. */
 export async function open(port: number, { allowHalfOpen = false } = {}): Promise<Client> {
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen });
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen }).unref();
   let received = Buffer.alloc(0);
   const state = { ended: false, reset: false, closed: false };
   socket.on("data", (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
