@@ -1,9 +1,11 @@
 import cluster, { type Worker } from "node:cluster";
+import type { AddressInfo } from "node:net";
 
 import type { KeySet } from "./auth/keys.ts";
+import type { Serving } from "./instance.ts";
 import type { Log } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
-import type { Configuration, Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 /** Whether this process is a worker, started by a Fleet. */
 export const isWorker: boolean = cluster.isWorker;
@@ -15,63 +17,62 @@ export type Order =
   | { readonly type: "stop" };
 
 /** What a worker tells the primary: that it can be told to start, or why it can't listen. */
-export type Notice = { readonly type: "ready" } | { readonly type: "failed"; readonly message: string };
-
-/** What the primary is told of its workers. */
-export interface FleetEvents {
-  /** All of them are listening. */
-  listening(host: string, port: number): void;
-  /** They can't go on, and why; they have been ended. */
-  failed(message: string): void;
-}
+type Notice = { readonly failed?: string };
 
 /** The workers of this process: started, replaced when they die, told of new keys, stopped. */
-export class Fleet {
+export class Fleet implements Serving {
   #keys: KeySet;
   #listening = 0;
   #deaths: number[] = [];
   #exitCode = 0;
   /** Set while stopping: to be called when no worker is left. */
-  #stopped: ((exitCode: number) => void) | undefined = undefined;
+  #onEmpty: (() => void) | undefined = undefined;
   readonly #settings: Settings;
   readonly #log: Log;
-  readonly #events: FleetEvents;
+  readonly #onFailed: (message: string) => void;
 
-  /** Starts `settings.workers` workers. */
-  constructor({ settings, keys }: Configuration, log: Log, events: FleetEvents) {
+  /** `onFailed` is told, in one line, why the workers can't go on; they have been ended then. */
+  constructor(settings: Settings, keys: KeySet, log: Log, onFailed: (message: string) => void) {
     this.#settings = settings;
     this.#keys = keys;
     this.#log = log;
-    this.#events = events;
+    this.#onFailed = onFailed;
+  }
+
+  /** Starts the workers; resolves when all listen. */
+  listen(): Promise<AddressInfo> {
     // Round robin would lose what the primary has accepted and not yet handed on when the workers stop.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     // "advanced" carries bytes and Infinity as they are.
     cluster.setupPrimary({ serialization: "advanced" });
     cluster.on("message", (worker, notice: Notice) => this.#hear(worker, notice));
-    cluster.on("listening", (_worker, { address, port }) => this.#countListening(address, port));
     cluster.on("exit", (worker, code, signal) => this.#bury(worker, code, signal));
-    for (let i = 0; i < settings.workers; i++) this.#fork();
+    // A worker that is stuck doesn't see that the primary is gone.
+    process.on("exit", () => this.#kill());
+    for (let i = 0; i < this.#settings.workers; i++) this.#fork();
+    return new Promise((resolve) => {
+      cluster.on("listening", (_worker, { address, port }) => {
+        this.#listening += 1;
+        if (this.#listening === this.#settings.workers) resolve({ address, port, family: "" });
+      });
+    });
   }
 
-  /** Gives every worker, and those to come, another set of keys. */
   setKeys(keys: KeySet): void {
     this.#keys = keys;
     for (const worker of workers()) order(worker, { type: "keys", keys });
   }
 
-  /** Stops all workers; kills those that outstay their time. Resolves to the exit code when none is left. */
+  /** Kills workers that outstay their time. */
   stop(): Promise<number> {
     const { shutdownDelayMs, shutdownTimeoutMs } = this.#settings;
-    setTimeout(() => this.#kill(), shutdownDelayMs + shutdownTimeoutMs + KILL_GRACE_MS).unref();
+    setTimeout(() => this.#kill(), shutdownDelayMs + shutdownTimeoutMs + KILL_GRACE_MS);
     for (const worker of workers()) order(worker, { type: "stop" });
-    return new Promise((resolve) => {
-      this.#stopped = resolve;
-      if (workers().length === 0) resolve(this.#exitCode);
-    });
+    return new Promise((resolve) => this.#whenEmpty(() => resolve(this.#exitCode)));
   }
 
   #fork(): void {
-    if (this.#stopped !== undefined) return;
+    if (this.#onEmpty !== undefined) return;
     // A worker is told all it needs: it inherits the environment, but not the secret in it; nor, in the sandbox, the
     // right to read key files and to start processes.
     const isSandboxed = "permission" in process;
@@ -79,26 +80,21 @@ export class Fleet {
     cluster.fork({ SERVICE_API_KEY: "", ...sandbox });
   }
 
-  #hear(worker: Worker, notice: Notice): void {
-    if (notice.type === "failed") this.#giveUp(notice.message);
-    else if (this.#stopped !== undefined) order(worker, { type: "stop" });
+  #hear(worker: Worker, { failed }: Notice): void {
+    if (failed !== undefined) this.#giveUp(failed);
+    else if (this.#onEmpty !== undefined) order(worker, { type: "stop" });
     else order(worker, { type: "start", settings: this.#settings, keys: this.#keys });
   }
 
-  #countListening(host: string, port: number): void {
-    this.#listening += 1;
-    if (this.#listening === this.#settings.workers) this.#events.listening(host, port);
-  }
-
-  /** A worker has ended: counts it when stopping, else replaces it, later each time; gives up when that doesn't help. */
-  #bury(worker: Worker, code: number | null, signal: string | null): void {
-    if (this.#stopped !== undefined) {
-      if (code !== 0) this.#exitCode = 1;
-      if (workers().length === 0) this.#stopped(this.#exitCode);
+  /** A worker has ended: when that isn't wanted, replaces it, later each time; gives up when it doesn't help. */
+  #bury({ process: { pid } }: Worker, code: number | null, signal: string | null): void {
+    if (code !== 0) this.#exitCode = 1;
+    if (this.#onEmpty !== undefined) {
+      if (workers().length === 0) this.#onEmpty();
       return;
     }
     const now = Date.now();
-    this.#log.event("error", "worker_exited", { pid: worker.process.pid, code, signal });
+    this.#log.event("error", "worker_exited", { pid, code, signal });
     this.#deaths = [...this.#deaths.filter((time) => now - time < DEATH_WINDOW_MS), now];
     const deaths = this.#deaths.length;
     if (deaths >= MAX_DEATHS) this.#giveUp(`${deaths} workers died within ${DEATH_WINDOW_MS / 1000} s`);
@@ -106,10 +102,15 @@ export class Fleet {
   }
 
   #giveUp(message: string): void {
-    if (this.#stopped !== undefined) return;
-    this.#stopped = () => this.#events.failed(message);
+    if (this.#onEmpty !== undefined) return;
     this.#kill();
-    if (workers().length === 0) this.#events.failed(message);
+    this.#whenEmpty(() => this.#onFailed(message));
+  }
+
+  #whenEmpty(action: () => void): void {
+    this.#onEmpty = action;
+    this.#exitCode = 0;
+    if (workers().length === 0) action();
   }
 
   #kill(): void {
@@ -122,30 +123,18 @@ const DEATH_WINDOW_MS = 10_000;
 const BACK_OFF_MS = 100;
 const KILL_GRACE_MS = 1000;
 
-/** The worker's side of a Fleet. */
-export interface WorkerEvents {
-  start(settings: Settings, keys: KeySet): Promise<void>;
-  setKeys(keys: KeySet): void;
-  stop(): void;
-}
-
-/** Asks the primary for orders and follows them. Ends this process when the primary is gone. */
-export function followPrimary(events: WorkerEvents): void {
+/** Asks the primary for orders: `obey` is given each; what it rejects with is told. Ends the process when alone. */
+export function followPrimary(obey: (order: Order) => unknown): void {
+  const tell = (notice: Notice): boolean | undefined => process.send?.(notice);
   process.on("disconnect", () => process.exit(1));
-  process.on("message", (message: Order) => {
-    if (message.type === "stop") events.stop();
-    else if (message.type === "keys") events.setKeys(message.keys);
-    else events.start(message.settings, message.keys).catch(reportFailure);
+  process.on("message", async (message: Order) => {
+    try {
+      await obey(message);
+    } catch (error) {
+      tell({ failed: error instanceof Error ? error.message : String(error) });
+    }
   });
-  tell({ type: "ready" });
-}
-
-function reportFailure(error: unknown): void {
-  tell({ type: "failed", message: error instanceof Error ? error.message : String(error) });
-}
-
-function tell(notice: Notice): void {
-  process.send?.(notice);
+  tell({});
 }
 
 /** Workers that have not ended; one that is about to may be out of reach. */

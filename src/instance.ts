@@ -9,27 +9,25 @@ import { createService } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import type { Settings } from "./settings.ts";
 
-/** The service of one process. */
-export interface Instance {
-  /** Starts to listen; resolves to where. Rejects with one line that says what is wrong. */
+/** What answers requests: the service of one process, or all its workers. */
+export interface Serving {
+  /** Resolves to where it listens; rejects with one line that says why it can't. */
   listen(): Promise<AddressInfo>;
   /** Swaps the keys, for all requests from now on. */
   setKeys(keys: KeySet): void;
-  /** Finishes what is in the making: resolves to 0, or to 1 when the time for it is up. */
+  /** Finishes what is in the making: resolves to the exit code, 1 when the time for it was up. */
   stop(): Promise<number>;
 }
 
-/** Puts the app together; it doesn't listen yet. Throws when the route table holds a mistake. */
-export function createInstance(settings: Settings, keys: KeySet, log: Log): Instance {
+/** The service of this process; it doesn't listen yet. Throws when the route table holds a mistake. */
+export function createInstance(settings: Settings, keys: KeySet, log: Log): Serving {
   const keyring: Keyring = { current: keys };
-  const { server, connections } = createService(createRoutes(settings, keyring), settings, {
-    answered: log.answered,
-    failed: log.error,
-  });
+  const reports = { answered: log.answered, failed: log.error };
+  const { server, connections } = createService(createRoutes(settings, keyring), settings, reports);
   return {
     listen: () => listen(server, settings, log),
-    setKeys(keys: KeySet): void {
-      keyring.current = keys;
+    setKeys(current: KeySet): void {
+      keyring.current = current;
     },
     async stop(): Promise<number> {
       connections.draining = true;
@@ -55,7 +53,7 @@ function listen(server: Server, { host, port }: Settings, log: Log): Promise<Add
       server.off("error", refuse);
       // From here on it is accept() that fails, as when file handles run out: it will be tried again.
       server.on("error", log.error);
-      server.on("drop", () => log.warn([`a connection was closed: MAX_CONNECTIONS (${server.maxConnections}) are open`]));
+      server.on("drop", () => log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]));
       resolve(server.address() as AddressInfo);
     });
     server.listen({ host, port, backlog: BACKLOG });

@@ -13,13 +13,13 @@ export interface Log {
   /** The line of one answer, `event` "request"; undefined when the level asks for none. */
   readonly answered: ((record: Answered) => void) | undefined;
   /** Any other line. `fields` are written as they are: never a key, a body or a query. */
-  event(level: Exclude<LogLevel, "silent">, event: string, fields?: Readonly<Record<string, unknown>>): void;
+  readonly event: (level: Exclude<LogLevel, "silent">, event: string, fields?: Readonly<Record<string, unknown>>) => void;
   /** One `warning` for each message. */
-  warn(messages: readonly string[]): void;
+  readonly warn: (messages: readonly string[]) => void;
   /** An `error` with its stack, and the request that it happened to. */
-  error(error: unknown, requestId?: string): void;
+  readonly error: (error: unknown, requestId?: string) => void;
   /** Hands what has gathered to the stream, now. */
-  flush(): void;
+  readonly flush: () => void;
 }
 
 /**
@@ -27,45 +27,37 @@ export interface Log {
  * dropped and counted; when the stream fails, all are dropped: neither stops nor slows the service.
  */
 export function createLog(level: LogLevel, stream: Writable): Log {
-  const threshold = LOG_LEVELS.indexOf(level);
-  const append = createSink(stream);
-  const clock = createClock();
-  const log: Log = {
-    answered: level === "info" ? (record) => append(requestLine(clock(), record)) : undefined,
-    event(eventLevel, event, fields = {}): void {
-      if (LOG_LEVELS.indexOf(eventLevel) > threshold) return;
-      append(escape(JSON.stringify({ time: clock(), level: eventLevel, event, ...fields })));
-    },
-    warn: (messages) => messages.forEach((message) => log.event("warn", "warning", { message })),
+  const { append, flush } = gather(stream);
+  const event: Log["event"] = (eventLevel, name, fields = {}) => {
+    if (LOG_LEVELS.indexOf(eventLevel) > LOG_LEVELS.indexOf(level)) return;
+    append(escape(JSON.stringify({ time: new Date(), level: eventLevel, event: name, ...fields })));
+  };
+  return {
+    answered: level === "info" ? (record) => append(requestLine(record)) : undefined,
+    event,
+    warn: (messages) => messages.forEach((message) => event("warn", "warning", { message })),
     error(error, requestId): void {
       const stack = error instanceof Error ? error.stack : String(error);
-      log.event("error", "error", { request_id: requestId, stack });
+      event("error", "error", { request_id: requestId, stack });
     },
-    flush: () => append.flush(),
+    flush,
   };
-  return log;
 }
 
 const MAX_WAITING = 1_048_576;
 const MAX_PATH_LENGTH = 256;
+
+/** A pipe takes this many bytes in one piece (POSIX): the lines of several workers don't mix. */
 const PIPE_BUF = 4096;
 
-interface Sink {
-  (line: string): void;
-  flush(): void;
-}
-
-function createSink(stream: Writable): Sink {
+function gather(stream: Writable): { append: (line: string) => void; flush: () => void } {
   let gathered = "";
   let dropped = 0;
   let broken = false;
-  stream.on("error", () => {
-    broken = true;
-  });
+  stream.on("error", () => (broken = true));
   const flush = (): void => {
-    const lines = gathered;
+    if (gathered !== "" && !broken) stream.write(gathered);
     gathered = "";
-    if (lines !== "" && !broken) stream.write(lines);
   };
   const append = (line: string): void => {
     if (broken) return;
@@ -73,36 +65,24 @@ function createSink(stream: Writable): Sink {
       dropped += 1;
       return;
     }
-    // A pipe takes this much in one piece: lines of several workers don't mix.
     if (gathered.length + line.length >= PIPE_BUF) flush();
     if (gathered === "") setImmediate(flush);
     if (dropped > 0) {
-      gathered += `{"time":"${new Date().toISOString()}","level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
+      gathered += `{"time":"${timestamp()}","level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
       dropped = 0;
     }
     gathered += `${line}\n`;
   };
-  return Object.assign(append, { flush });
+  return { append, flush };
 }
 
-/** The time as the log writes it, made anew only when it has changed: most lines share theirs with others. */
-function createClock(): () => string {
-  let last = 0;
-  let text = "";
-  return () => {
-    const now = Date.now();
-    if (now !== last) {
-      last = now;
-      text = new Date(now).toISOString();
-    }
-    return text;
-  };
+function timestamp(): string {
+  return new Date().toISOString();
 }
 
 /** Laid out by hand: JSON.stringify would take several times as long for a line that every request pays for. */
-function requestLine(time: string, record: Answered): string {
-  const { requestId, remote, method, path, status, durationMs, key, denied } = record;
-  let line = `{"time":"${time}","level":"info","event":"request","request_id":${quote(requestId)}`;
+function requestLine({ requestId, remote, method, path, status, durationMs, key, denied }: Answered): string {
+  let line = `{"time":"${timestamp()}","level":"info","event":"request","request_id":${quote(requestId)}`;
   if (remote !== undefined) line += `,"remote":"${remote}"`;
   if (method !== undefined) line += `,"method":"${method}"`;
   if (path !== undefined) line += `,"path":${quote(path.slice(0, MAX_PATH_LENGTH))}`;
@@ -118,7 +98,6 @@ function quote(text: string): string {
 
 /** What JSON leaves as it is, but a terminal or a line-based reader does not: DEL, C1 and Unicode's line ends. */
 function escape(text: string): string {
-  return text.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const code = (character: string): string => character.charCodeAt(0).toString(16).padStart(4, "0");
+  return text.replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${code(character)}`);
 }
-
-const UNSAFE = /[\u007f-\u009f\u2028\u2029]/g;

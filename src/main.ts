@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { createEnvFile, keygen, listKeys, type Output } from "./auth/keygen.ts";
-import type { KeySet } from "./auth/keys.ts";
-import { Fleet, type FleetEvents, followPrimary, isWorker } from "./cluster.ts";
-import { createInstance, type Instance } from "./instance.ts";
+import { Fleet, followPrimary, isWorker } from "./cluster.ts";
+import { createInstance, type Serving } from "./instance.ts";
 import { createLog, type Log } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
-import { type Configuration, readConfiguration, type Settings, SettingsError } from "./settings.ts";
+import { type Configuration, readConfiguration, SettingsError } from "./settings.ts";
 
 /** sysexits.h: the command line, or the settings, are wrong. */
 const EX_USAGE = 64;
@@ -21,20 +20,22 @@ if (isWorker) runWorker();
 else runCommand(process.argv.slice(2));
 
 function runCommand([command, ...args]: string[]): void {
-  const isAlone = args.length === 0;
   if (command === "keygen") print(keygen(args, Date.now()));
-  else if (command === "keys" && isAlone) print({ stdout: listKeys(configure().keys, Date.now()), stderr: "", exitCode: 0 });
-  else if (command === "init" && isAlone) print(createEnvFile(".env"));
-  else if (command === "sandbox" && isAlone) print(sandbox(configure()));
-  else if (command === "--hints" && isAlone) serve(true);
-  else if (command === undefined) serve(false);
+  else if (args.length > 0) print({ stdout: "", stderr: USAGE, exitCode: EX_USAGE });
+  else if (command === "keys") print(success(listKeys(configure().keys, Date.now())));
+  else if (command === "init") print(createEnvFile(".env"));
+  else if (command === "sandbox") print(success(sandbox(configure())));
+  else if (command === undefined || command === "--hints") serve(command !== undefined);
   else print({ stdout: "", stderr: USAGE, exitCode: EX_USAGE });
 }
 
+function success(stdout: string): Output {
+  return { stdout, stderr: "", exitCode: 0 };
+}
+
 /** The NODE_OPTIONS with which the program has the rights it needs and no more. */
-function sandbox({ settings, files }: Configuration): Output {
-  const grants = { files, processes: settings.workers > 1 };
-  return { stdout: `${sandboxOptions(process.allowedNodeEnvironmentFlags, grants)}\n`, stderr: "", exitCode: 0 };
+function sandbox({ settings, files }: Configuration): string {
+  return `${sandboxOptions(process.allowedNodeEnvironmentFlags, { files, processes: settings.workers > 1 })}\n`;
 }
 
 function print({ stdout, stderr, exitCode }: Output): void {
@@ -54,63 +55,46 @@ function configure(): Configuration {
   }
 }
 
-/** What answers requests: this process, or its workers. */
-interface Serving {
-  setKeys(keys: KeySet): void;
-  /** Finishes what is in the making; resolves to the exit code. */
-  stop(): Promise<number>;
-}
-
 function serve(hints: boolean): void {
-  const configuration = configure();
-  const { settings, warnings } = configuration;
+  const { settings, keys, warnings } = configure();
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
-  const events = {
-    listening(host: string, port: number): void {
-      log.event("info", "listening", { host, port, workers: settings.workers, pid: process.pid });
-      if (hints) process.stderr.write(hintsFor(host, port));
-    },
-    failed(message: string): void {
-      process.stderr.write(`${message}\n`);
-      process.exit(1);
-    },
+  const fail = (message: string): void => {
+    log.flush();
+    process.stderr.write(`${message}\n`);
+    process.exit(1);
   };
-  const serving = settings.workers > 1 ? new Fleet(configuration, log, events) : serveHere(configuration, log, events);
+  const isFleet = settings.workers > 1;
+  const serving = isFleet ? new Fleet(settings, keys, log, fail) : createInstance(settings, keys, log);
   const stop = once(() => leave(serving, log));
   onStopSignal(() => {
     if (!stop()) process.exit(1);
   });
   process.on("SIGHUP", () => reload(serving, log));
   surviveFaults(log, stop);
-}
-
-/** One process: no workers. */
-function serveHere({ settings, keys }: Configuration, log: Log, events: FleetEvents): Serving {
-  const instance = createInstance(settings, keys, log);
-  instance.listen().then(
-    ({ address, port }) => events.listening(address, port),
-    (error: Error) => events.failed(error.message),
+  serving.listen().then(
+    ({ address, port }) => {
+      log.event("info", "listening", { host: address, port, workers: settings.workers, pid: process.pid });
+      if (hints) process.stderr.write(hintsFor(address, port));
+    },
+    (error: Error) => fail(error.message),
   );
-  return instance;
 }
 
 function runWorker(): void {
-  let instance: Instance | undefined;
+  let instance: Serving | undefined;
   let log: Log | undefined;
   const stop = once(() => leave(instance, log));
   // A second signal, and SIGHUP, are for the primary: a terminal and systemd send them to the whole group.
   onStopSignal(stop);
   process.on("SIGHUP", () => {});
-  followPrimary({
-    async start(settings: Settings, keys: KeySet): Promise<void> {
-      log = createLog(settings.logLevel, process.stdout);
-      instance = createInstance(settings, keys, log);
-      surviveFaults(log, stop);
-      await instance.listen();
-    },
-    setKeys: (keys: KeySet) => instance?.setKeys(keys),
-    stop,
+  followPrimary((order) => {
+    if (order.type === "stop") return stop();
+    if (order.type === "keys") return instance?.setKeys(order.keys);
+    log = createLog(order.settings.logLevel, process.stdout);
+    instance = createInstance(order.settings, order.keys, log);
+    surviveFaults(log, stop);
+    return instance.listen();
   });
 }
 
@@ -165,8 +149,8 @@ function once(first: () => void): () => boolean {
 }
 
 function hintsFor(address: string, port: number): string {
-  const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
-  const origin = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const host = { "0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "::1": "[::1]" }[address] ?? address;
+  const origin = `http://${host}:${port}`;
   return `
   Listening on ${origin}, with its documentation at ${origin}/docs. Try it, with the key in .env:
 

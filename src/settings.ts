@@ -3,24 +3,19 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { KeySet } from "./auth/keys.ts";
-import { errorCode, modeWarning, readKeySources, type Variable } from "./auth/sources.ts";
+import { errorCode, modeWarnings, readKeys, type Variable } from "./auth/sources.ts";
 import { DotenvError, type DotenvEntry, readDotenv } from "./dotenv.ts";
+import type { Limits } from "./http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 /** How the service is to run; times in ms, sizes in bytes. */
-export interface Settings {
+export interface Settings extends Limits {
   readonly host: string;
   readonly port: number;
   readonly workers: number;
   readonly logLevel: LogLevel;
   readonly docs: boolean;
   readonly processDelayMs: number;
-  readonly maxBodyBytes: number;
-  readonly maxInFlight: number;
-  readonly maxConnections: number;
-  readonly headersTimeoutMs: number;
-  readonly requestTimeoutMs: number;
-  readonly keepAliveTimeoutMs: number;
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
 }
@@ -40,7 +35,6 @@ export class SettingsError extends Error {
 
   constructor(faults: readonly string[]) {
     super(`faulty settings:\n${faults.join("\n")}`);
-    this.name = "SettingsError";
     this.faults = faults;
   }
 }
@@ -54,21 +48,17 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readConfiguration(env: Environment, directory: string, now: number): Configuration {
   const faults: string[] = [];
-  const lookup = createLookup(env, join(directory, ".env"), faults);
-  const settings = readSettings({ lookup, faults });
-  const isAllowed = readSwitch({ lookup, faults }, "SERVICE_ALLOW_WEAK_KEY", false, "1", "0");
-  const allowWeak = isAllowed || LOOPBACK.test(settings.host);
-  const sources = readKeySources({ lookup, directory, allowWeak, now });
-  faults.push(...sources.faults);
+  const warnings: string[] = [];
+  const dotenv = join(directory, ".env");
+  const lookup = createLookup(env, readEnvFile(dotenv, env, faults));
+  const reader: Reader = { lookup, faults };
+  const settings = readSettings(reader);
+  const allowWeak = readSwitch(reader, "SERVICE_ALLOW_WEAK_KEY", false, "1", "0") || LOOPBACK.test(settings.host);
+  const keys = readKeys({ lookup, directory, allowWeak, now, faults, warnings });
   if (faults.length > 0) throw new SettingsError(faults);
-  const warnings = [...sources.warnings];
-  if (lookup("SERVICE_API_KEY")?.place.startsWith(".env")) {
-    const warning = modeWarning(join(directory, ".env"), ".env");
-    if (warning !== "") warnings.push(warning);
-  }
+  if (lookup("SERVICE_API_KEY")?.place.startsWith(".env")) warnings.push(...modeWarnings(dotenv, ".env"));
   const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap((name) => lookup(name)?.value ?? []);
-  const files = [".env", ...keyFiles].map((path) => resolve(directory, path));
-  return { settings, keys: sources.keys, warnings, files };
+  return { settings, keys, warnings, files: [dotenv, ...keyFiles].map((path) => resolve(directory, path)) };
 }
 
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/i;
@@ -76,7 +66,7 @@ const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/i;
 /** setTimeout's longest delay: past it, it fires at once. */
 const MAX_MS = 2_147_483_647;
 const MAX_COUNT = 1_000_000_000;
-const MAX_BODY = 268_435_456;
+const MAX_BODY_BYTES = 268_435_456;
 const MAX_WORKERS = 1024;
 
 /** Reads variables, and takes down what is wrong with them. */
@@ -93,7 +83,7 @@ function readSettings(reader: Reader): Settings {
     logLevel: readChoice(reader, "LOG_LEVEL", "info", LOG_LEVELS),
     docs: readSwitch(reader, "DOCS", true, "on", "off"),
     processDelayMs: readNumber(reader, "PROCESS_DELAY_MS", 500, 0, MAX_MS),
-    maxBodyBytes: readNumber(reader, "MAX_BODY_BYTES", 1_048_576, 1, MAX_BODY),
+    maxBodyBytes: readNumber(reader, "MAX_BODY_BYTES", 1_048_576, 1, MAX_BODY_BYTES),
     maxInFlight: readNumber(reader, "MAX_IN_FLIGHT", 10_000, 1, MAX_COUNT),
     maxConnections: readNumber(reader, "MAX_CONNECTIONS", 15_000, 1, MAX_COUNT),
     headersTimeoutMs: readNumber(reader, "HEADERS_TIMEOUT_MS", 10_000, 1, MAX_MS),
@@ -103,14 +93,14 @@ function readSettings(reader: Reader): Settings {
     shutdownTimeoutMs: readNumber(reader, "SHUTDOWN_TIMEOUT_MS", 10_000, 0, MAX_MS),
   };
   if (settings.headersTimeoutMs > settings.requestTimeoutMs) {
-    reader.faults.push("HEADERS_TIMEOUT_MS: must be at most REQUEST_TIMEOUT_MS");
+    const label = (name: string): string => `${name} (${reader.lookup(name)?.place ?? "default"})`;
+    reader.faults.push(`${label("HEADERS_TIMEOUT_MS")}: must be at most ${label("REQUEST_TIMEOUT_MS")}`);
   }
   return settings;
 }
 
 /** The environment first, then `.env`: a variable that is set but empty is set. */
-function createLookup(env: Environment, path: string, faults: string[]): Reader["lookup"] {
-  const entries = readEnvFile(path, env, faults);
+function createLookup(env: Environment, entries: ReadonlyMap<string, DotenvEntry>): Reader["lookup"] {
   return (name) => {
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
     if (value !== undefined) return { value, place: "environment" };
@@ -123,48 +113,39 @@ function readEnvFile(path: string, env: Environment, faults: string[]): Readonly
   try {
     return readDotenv(readFileSync(path), env);
   } catch (error) {
-    if (error instanceof DotenvError) {
-      for (const { line, name, message } of error.faults) {
-        faults.push(name === undefined ? `.env, line ${line}: ${message}` : `${name} (.env, line ${line}): ${message}`);
-      }
-    } else if (errorCode(error) !== "ENOENT") {
-      faults.push(`.env: can't be read (${errorCode(error)})`);
+    const found = error instanceof DotenvError ? error.faults : [];
+    for (const { line, name, message } of found) {
+      faults.push(name === undefined ? `.env, line ${line}: ${message}` : `${name} (.env, line ${line}): ${message}`);
     }
+    const isMissing = errorCode(error) === "ENOENT";
+    if (found.length === 0 && !isMissing) faults.push(`.env: can't be read (${errorCode(error)})`);
     return new Map();
   }
 }
 
-/** The variable's value, or undefined where it isn't set, or is set to nothing, which is a fault. */
-function readVariable({ lookup, faults }: Reader, name: string): Variable | undefined {
-  const variable = lookup(name);
-  if (variable?.value !== "") return variable;
-  faults.push(`${name} (${variable.place}): is empty: give it a value, or leave it out`);
-  return undefined;
+/** `parse` applied to the variable, or `fallback` where it isn't set, or where that gives undefined, which is a fault. */
+function read<T>(reader: Reader, name: string, fallback: T, rule: string, parse: (value: string) => T | undefined): T {
+  const variable = reader.lookup(name);
+  const value = variable && parse(variable.value);
+  if (variable !== undefined && value === undefined) reader.faults.push(`${name} (${variable.place}): must be ${rule}`);
+  return value ?? fallback;
 }
 
 function readText(reader: Reader, name: string, fallback: string): string {
-  const variable = readVariable(reader, name);
-  if (variable === undefined) return fallback;
-  if (/^[\x21-\x7e]+$/.test(variable.value)) return variable.value;
-  reader.faults.push(`${name} (${variable.place}): must be visible ASCII without blanks`);
-  return fallback;
+  const parse = (value: string): string | undefined => (/^[\x21-\x7e]+$/.test(value) ? value : undefined);
+  return read(reader, name, fallback, "visible ASCII without blanks", parse);
 }
 
 function readNumber(reader: Reader, name: string, fallback: number, least: number, most: number): number {
-  const variable = readVariable(reader, name);
-  if (variable === undefined) return fallback;
-  const number = /^\d{1,10}$/.test(variable.value) ? Number(variable.value) : NaN;
-  if (number >= least && number <= most) return number;
-  reader.faults.push(`${name} (${variable.place}): must be a whole number from ${least} to ${most}`);
-  return fallback;
+  return read(reader, name, fallback, `a whole number from ${least} to ${most}`, (value) => {
+    const number = /^\d{1,10}$/.test(value) ? Number(value) : NaN;
+    return number >= least && number <= most ? number : undefined;
+  });
 }
 
 function readChoice<T extends string>(reader: Reader, name: string, fallback: T, choices: readonly T[]): T {
-  const variable = readVariable(reader, name);
-  if (variable === undefined) return fallback;
-  const choice = choices.find((one) => one === variable.value);
-  if (choice === undefined) reader.faults.push(`${name} (${variable.place}): must be one of ${choices.join(", ")}`);
-  return choice ?? fallback;
+  const find = (value: string): T | undefined => choices.find((choice) => choice === value);
+  return read(reader, name, fallback, `one of ${choices.join(", ")}`, find);
 }
 
 function readSwitch(reader: Reader, name: string, fallback: boolean, on: string, off: string): boolean {

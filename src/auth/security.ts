@@ -1,9 +1,6 @@
 import { HttpError } from "../http/error.ts";
-import type { Context, Dependency } from "../http/route.ts";
+import type { Context, Dependency, Refusal } from "../http/route.ts";
 import { type KeySet, verifyKey } from "./keys.ts";
-
-/** The header field that carries the key; FastAPI's `APIKeyHeader(name="X-API-Key")`. */
-export const API_KEY_HEADER = "X-API-Key";
 
 /** The keys in force. A reload puts another set in place. */
 export interface Keyring {
@@ -15,19 +12,21 @@ export interface Keyring {
  * Whether a field is missing, doubled, unknown or expired is told to the log only.
  */
 export function createGuard(keyring: Keyring): Dependency {
-  return function validateAuthentication(context: Context): void {
+  return function validateAuthentication(context: Context): Refusal {
     const field = context.request.headers[FIELD];
     // node:http joins two fields with ", ": no key, since a key has no blanks.
     const result = verifyKey(keyring.current, typeof field === "string" ? field : "", Date.now());
     if ("name" in result) {
       context.key = result.name;
-      return;
+      return undefined;
     }
     context.denied = isDoubled(context.request.rawHeaders) ? "duplicate" : result.denied;
-    throw DENIED;
+    return DENIED;
   };
 }
 
+// FastAPI's APIKeyHeader(name="X-API-Key").
+const API_KEY_HEADER = "X-API-Key";
 const FIELD = API_KEY_HEADER.toLowerCase();
 
 const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authenticate", API_KEY_HEADER]);

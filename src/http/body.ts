@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { HttpError } from "./error.ts";
 import type { Exchange } from "./exchange.ts";
 import { locateJsonError } from "./json.ts";
-import type { Fault, Model } from "./route.ts";
+import type { Fault, Model, Refusal } from "./route.ts";
 
 /** Whether the request's framing announces a body (RFC 9112 6.3), be it an empty chunked one. */
 export function hasBody({ headers }: IncomingMessage): boolean {
@@ -17,13 +17,14 @@ export function declaredLength(field: string | undefined): number {
 }
 
 /** Refuses by the header fields alone, in this order: no body (422), its type or coding (415), its size (413). */
-export function checkBodyFields(request: IncomingMessage, maxBytes: number): void {
+export function checkBodyFields(request: IncomingMessage, maxBytes: number): Refusal {
   const { headers } = request;
-  if (!hasBody(request)) throw NO_BODY;
-  if (!JSON_TYPE.test(headers["content-type"] ?? "")) throw NOT_JSON;
+  if (!hasBody(request)) return NO_BODY;
+  if (!JSON_TYPE.test(headers["content-type"] ?? "")) return NOT_JSON;
   const coding = headers["content-encoding"];
-  if (coding !== undefined && coding.toLowerCase() !== "identity") throw CODED;
-  if (declaredLength(headers["content-length"]) > maxBytes) throw tooLarge(maxBytes);
+  if (coding !== undefined && coding.toLowerCase() !== "identity") return CODED;
+  if (declaredLength(headers["content-length"]) > maxBytes) return tooLarge(maxBytes);
+  return undefined;
 }
 
 /** Reads the whole body. Throws 413 at the first byte past `maxBytes`, or the reason why the rest never comes. */
@@ -51,16 +52,23 @@ export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> 
   });
 }
 
-/** Makes a value of a body: 422 for no body, for what isn't JSON and for what isn't a T; 400 for what isn't UTF-8. */
-export function parseBody<T>(body: Buffer, model: Model<T>): T {
-  if (body.length === 0) throw NO_BODY;
-  if (!isUtf8(body)) throw NOT_UTF8;
+/** The T in a body; or a 422 for no body, for what isn't JSON and for what isn't a T, and 400 for what isn't UTF-8. */
+export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
+  if (body.length === 0) return NO_BODY;
+  if (!isUtf8(body)) return NOT_UTF8;
   // One byte order mark may stand before the text (RFC 8259 8.1).
-  const input = parseJson(body.toString("utf8").replace(/^\ufeff/, ""));
+  const text = body.toString("utf8").replace(/^\ufeff/, "");
   const faults: Fault[] = [];
+  let input: unknown;
+  try {
+    input = JSON.parse(text);
+  } catch {
+    const { position, message } = locateJsonError(text);
+    const where = { type: "json_invalid", loc: ["body", position], msg: "JSON decode error" };
+    return new HttpError(422, [{ ...where, input: {}, ctx: { error: message } }]);
+  }
   const value = model(input, ["body"], faults);
-  if (faults.length > 0) throw new HttpError(422, faults);
-  return value;
+  return faults.length > 0 ? new HttpError(422, faults) : value;
 }
 
 // media-type = type "/" subtype parameters (RFC 9110 8.3.1): application/json or application/*+json, any parameters
@@ -84,14 +92,4 @@ function append(body: Buffer, start: number, chunk: Buffer): Buffer {
   const room = size > body.length ? Buffer.concat([body], Math.max(size, 2 * body.length)) : body;
   chunk.copy(room, start);
   return room;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const { position, message } = locateJsonError(text);
-    const where = { type: "json_invalid", loc: ["body", position], msg: "JSON decode error" };
-    throw new HttpError(422, [{ ...where, input: {}, ctx: { error: message } }]);
-  }
 }

@@ -9,25 +9,29 @@ import type { Connection, Exchange } from "./exchange.ts";
 export class Connections {
   /** Set: every answer says `Connection: close`, `/health` says draining. */
   draining = false;
+  /** How long a client may leave its answer unread, in ms. */
+  readonly stallMs: number;
   #inFlight = 0;
+  #accepted = 0;
   readonly #connections = new Map<Socket, Connection>();
-  readonly #onGone: (exchange: Exchange) => void;
+  readonly #onClose: (this: Socket) => void;
 
   /** `onGone` is told of each request whose client went away before its answer. */
-  constructor(onGone: (exchange: Exchange) => void) {
-    this.#onGone = onGone;
+  constructor(stallMs: number, onGone: (exchange: Exchange) => void) {
+    const remove = (socket: Socket): void => this.#remove(socket, onGone);
+    this.stallMs = stallMs;
+    // One listener for all sockets: ten thousand idle ones should cost little.
+    this.#onClose = function (): void {
+      remove(this);
+    };
   }
 
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
-    const { remoteAddress: remote } = socket;
-    const open: Exchange[] = [];
-    const connection = { socket, remote, service: this, open, last: undefined, closing: false, readLimit: Infinity };
-    this.#connections.set(socket, connection);
-    socket.once("close", () => {
-      this.#connections.delete(socket);
-      for (const exchange of open.splice(0)) this.#gone(exchange);
-    });
+    this.#accepted += 1;
+    const state = { open: [], last: undefined, closing: false, readLimit: Infinity, since: performance.now() };
+    this.#connections.set(socket, { socket, remote: undefined, service: this, ...state });
+    socket.on("close", this.#onClose);
   }
 
   /** What is open on a socket of this server; undefined once it has closed. */
@@ -35,17 +39,19 @@ export class Connections {
     return this.#connections.get(socket);
   }
 
-  /** Counts a request as in flight; throws 503 when there are `max` already. */
-  admit(exchange: Exchange, max: number): void {
-    if (this.#inFlight >= max) throw TOO_BUSY;
+  /** Counts a request as in flight; false when there are `max` already. */
+  admit(exchange: Exchange, max: number): boolean {
+    if (this.#inFlight >= max) return false;
     this.#inFlight += 1;
     exchange.counted = true;
+    return true;
   }
 
   /** Marks a request as answered. */
   end(exchange: Exchange): void {
     const { open } = exchange.connection;
     open.splice(open.indexOf(exchange), 1);
+    exchange.connection.since = performance.now();
     this.#settle(exchange);
   }
 
@@ -55,30 +61,36 @@ export class Connections {
    */
   async drain(server: Server): Promise<void> {
     this.draining = true;
+    const late = performance.now() + GRACE_MS;
+    // libuv accepts one connection a turn; closing the server would reset those that wait in the kernel's queue.
+    for (let before = -1; this.#accepted > before && performance.now() < late; await nextTurn()) before = this.#accepted;
     // Not http's close(): that one resets idle connections at once, with a request that is about to be read.
     NetServer.prototype.close.call(server);
-    await nextTurn();
-    await nextTurn();
-    const late = performance.now() + BODY_GRACE_MS;
-    while (this.#closeIdle(performance.now() > late) > 0) await sleep(POLL_MS);
+    while (this.#closeIdle(performance.now(), late) > 0) await sleep(POLL_MS);
   }
 
-  /** Destroys what is idle; returns how many connections still have an answer to give. */
-  #closeIdle(bodiesAreLate: boolean): number {
+  /** Destroys what is idle; returns how many connections may still have an answer to give. */
+  #closeIdle(now: number, late: number): number {
     let busy = 0;
-    for (const { socket, open, last, closing } of this.#connections.values()) {
+    for (const { socket, open, last, closing, since } of this.#connections.values()) {
       if (open.length > 0 || last?.response.writableFinished === false) busy += 1;
+      // A request may be on its way: clients send the first at once, and many the next on an answer.
+      else if (!closing && now - since < IDLE_GRACE_MS) busy += 1;
       else if (!closing) socket.destroy();
-      if (bodiesAreLate) for (const exchange of open) if (!exchange.request.complete) exchange.breakBody(TOO_LATE);
+      if (now > late) for (const exchange of open) if (!exchange.request.complete) exchange.breakBody(TOO_LATE);
     }
     return busy;
   }
 
-  #gone(exchange: Exchange): void {
-    this.#settle(exchange);
-    exchange.breakBody(GONE);
-    exchange.cancel();
-    this.#onGone(exchange);
+  #remove(socket: Socket, onGone: (exchange: Exchange) => void): void {
+    const open = this.#connections.get(socket)?.open ?? [];
+    this.#connections.delete(socket);
+    for (const exchange of open.splice(0)) {
+      this.#settle(exchange);
+      exchange.breakBody(GONE);
+      exchange.cancel();
+      onGone(exchange);
+    }
   }
 
   #settle(exchange: Exchange): void {
@@ -87,10 +99,9 @@ export class Connections {
   }
 }
 
-const BODY_GRACE_MS = 1000;
+const GRACE_MS = 1000;
+const IDLE_GRACE_MS = 50;
 const POLL_MS = 20;
-
-const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", ["Retry-After", "1"]);
 
 const TOO_LATE = new HttpError(408, "Request Timeout: the service is stopping and the body has not arrived");
 

@@ -1,8 +1,8 @@
 /**
- * An answer that is thrown: dependencies, body checks and handlers throw it to end a request.
+ * The answer that refuses a request. Checks and dependencies return it, handlers throw it.
  *
- * It is a Reply (http/route.ts) and not an Error: it is the client that is told, so no stack is taken, and an
- * instance that is made once can be thrown for every request it fits.
+ * It is a Reply (http/route.ts) and not an Error: it is for the client, so no stack is taken, and one instance does for
+ * all requests it fits. It is returned where many may be refused: Node takes microseconds for what is thrown.
  */
 export class HttpError {
   /** The status code, RFC 9110 15. */

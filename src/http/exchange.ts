@@ -25,8 +25,11 @@ export interface Answered {
 export interface Connection {
   readonly socket: Socket;
   /** The peer's address, kept for when the socket has none any more. */
-  readonly remote: string | undefined;
-  readonly service: { readonly draining: boolean };
+  remote: string | undefined;
+  /** When it was accepted, or had its latest answer; as performance.now() has it. */
+  since: number;
+  /** What all connections of a service share. */
+  readonly service: { readonly draining: boolean; readonly stallMs: number };
   /** The requests that have no answer yet, in the order of their arrival. */
   readonly open: Exchange[];
   /** The latest request, answered or not. */
@@ -66,6 +69,7 @@ export class Exchange implements Context {
     this.request = request;
     this.response = response;
     this.connection = connection;
+    connection.remote ??= connection.socket.remoteAddress;
     this.expectation = expectation;
     this.requestId = requestIdOf(request.headers["x-request-id"]);
     this.target = splitTarget(request.url ?? "");

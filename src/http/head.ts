@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 
 import { HttpError } from "./error.ts";
+import type { Refusal } from "./route.ts";
 
 /** How large a request's header section may be. */
 export const MAX_HEADER_BYTES = 16_384;
@@ -12,21 +13,22 @@ export const MAX_HEADER_FIELDS = 100;
 export type Expectation = "none" | "100-continue" | "unknown";
 
 /** Refuses, in this order, a version (505), too many fields (431), a Host (400), a coding (501), an Expect (417). */
-export function checkHead(request: IncomingMessage, expectation: Expectation): void {
+export function checkHead(request: IncomingMessage, expectation: Expectation): Refusal {
   const { httpVersion, rawHeaders, headers } = request;
   // "PRI * HTTP/2.0" is no request but the preface of another protocol.
-  if (request.method === "PRI") throw NOT_HTTP;
-  if (httpVersion !== "1.1" && httpVersion !== "1.0") throw UNSUPPORTED_VERSION;
-  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) throw HEADER_TOO_LARGE;
-  if (!hasValidHost(request)) throw BAD_HOST;
+  if (request.method === "PRI") return NOT_HTTP;
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") return UNSUPPORTED_VERSION;
+  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) return HEADER_TOO_LARGE;
+  if (!hasValidHost(request)) return BAD_HOST;
   const coding = headers["transfer-encoding"];
   if (coding !== undefined) {
     // RFC 9112 6.1: the framing of such a message can't be trusted.
-    if (httpVersion === "1.0") throw NOT_HTTP;
-    if (coding.toLowerCase() !== "chunked") throw UNKNOWN_CODING;
+    if (httpVersion === "1.0") return NOT_HTTP;
+    if (coding.toLowerCase() !== "chunked") return UNKNOWN_CODING;
   }
   // node:http takes any value that has 100-continue in it for that.
-  if (expectation !== "none" && headers.expect?.toLowerCase() !== "100-continue") throw UNKNOWN_EXPECTATION;
+  if (expectation !== "none" && headers.expect?.toLowerCase() !== "100-continue") return UNKNOWN_EXPECTATION;
+  return undefined;
 }
 
 /** The answer to a header section past either limit. */

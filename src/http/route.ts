@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-import { JSON_HEADERS } from "./error.ts";
+import { type HttpError, JSON_HEADERS } from "./error.ts";
 
 /** What a handler returns; `json()` makes one. */
 export interface Reply {
@@ -27,8 +27,11 @@ export interface Context {
   denied: string | undefined;
 }
 
-/** Runs before the body is read; refuses the request by throwing an HttpError. */
-export type Dependency = (context: Context) => void | Promise<void>;
+/** Runs before the body is read: lets the request pass, or returns the answer that refuses it. */
+export type Dependency = (context: Context) => Refusal | Promise<Refusal>;
+
+/** What a check returns: nothing where nothing is wrong. */
+export type Refusal = HttpError | undefined | void;
 
 /** One thing that is wrong with a body, in the shape of pydantic's errors. */
 export interface Fault {

@@ -5,8 +5,8 @@ import type { Route } from "./route.ts";
 
 /** Finds the route of a request. */
 export interface Router {
-  /** The route for a method and a path. Throws the 404, 405 or 307 to answer; `query` is "" or starts with "?". */
-  match(method: string, path: string, query: string): Route;
+  /** The route for a method and a path, or the 404, 405 or 307 to answer; `query` is "" or starts with "?". */
+  match(method: string, path: string, query: string): Route | HttpError;
 }
 
 /** Builds the router. Throws an Error that names both routes, or the one at fault, when the table holds a mistake. */
@@ -18,12 +18,10 @@ export function createRouter(routes: readonly Route[]): Router {
     resource.notAllowed = new HttpError(405, "Method Not Allowed", ["Allow", allow]);
   }
   return {
-    match(method: string, path: string, query: string): Route {
+    match(method, path, query) {
       const resource = resources.get(path);
-      if (resource === undefined) throw elsewhere(resources, path, query);
-      const route = resource.routes.get(method);
-      if (route === undefined) throw resource.notAllowed;
-      return route;
+      if (resource === undefined) return elsewhere(resources, path, query);
+      return resource.routes.get(method) ?? resource.notAllowed;
     },
   };
 }

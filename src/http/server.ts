@@ -40,7 +40,8 @@ export interface Service {
 /** Puts the routes behind a node:http server. Throws when the route table holds a mistake. */
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
   const router = createRouter(routes);
-  const connections = new Connections((exchange) => reports.answered?.(exchange.answered(null)));
+  const report = (exchange: Exchange): void => reports.answered?.(exchange.answered(null));
+  const connections = new Connections(limits.requestTimeoutMs, report);
   const server = createServer({
     insecureHTTPParser: false,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -55,7 +56,6 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
   server.maxConnections = limits.maxConnections;
-  server.timeout = limits.requestTimeoutMs;
   server.on("connection", (socket) => connections.add(socket));
   server.on("request", (request, response) => receive(service, request, response, "none"));
   server.on("checkContinue", (request, response) => receive(service, request, response, "100-continue"));
@@ -68,13 +68,13 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
 
 const CHECK_INTERVAL_MS = 1000;
 
-function receive(service: Service, request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
+function receive(service: Service, request: IncomingMessage, response: ServerResponse, expects: Expectation): void {
   const connection = service.connections.get(request.socket);
   if (connection === undefined || connection.closing) {
     request.resume();
     return;
   }
-  const exchange = new Exchange(request, response, connection, expectation);
+  const exchange = new Exchange(request, response, connection, expects);
   connection.open.push(exchange);
   connection.last = exchange;
   void serve(service, exchange);
@@ -102,23 +102,28 @@ async function serve(service: Service, exchange: Exchange): Promise<void> {
 /** The order of the checks is the contract's: what a caller without a key can learn ends with the dependencies. */
 async function replyTo({ router, connections, limits }: Service, exchange: Exchange): Promise<Reply> {
   const { request, target } = exchange;
-  checkHead(request, exchange.expectation);
+  const unsound = checkHead(request, exchange.expectation);
+  if (unsound) return unsound;
   exchange.isSound = true;
   const route = router.match(request.method ?? "", target.path, target.query);
+  if (route instanceof HttpError) return route;
   for (const dependency of route.dependencies) {
-    const pending = dependency(exchange);
+    const result = dependency(exchange);
     // An await costs a turn of the microtask queue; most dependencies don't need it.
-    if (pending !== undefined) await pending;
+    const refusal = result instanceof Promise ? await result : result;
+    if (refusal) return refusal;
   }
-  if (route.body !== undefined) checkBodyFields(request, limits.maxBodyBytes);
-  if (route.limited) connections.admit(exchange, limits.maxInFlight);
+  const unfit = route.body && checkBodyFields(request, limits.maxBodyBytes);
+  if (unfit) return unfit;
+  if (route.limited && !connections.admit(exchange, limits.maxInFlight)) return TOO_BUSY;
   if (route.body === undefined) return route.handler(undefined, exchange);
   if (exchange.expectation !== "none") exchange.response.writeContinue();
   exchange.expectation = "none";
-  const body = await readBody(exchange, limits.maxBodyBytes);
-  return route.handler(parseBody(body, route.body), exchange);
+  const body = parseBody(await readBody(exchange, limits.maxBodyBytes), route.body);
+  return body instanceof HttpError ? body : route.handler(body, exchange);
 }
 
+const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", ["Retry-After", "1"]);
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
 
 function failed({ reports }: Service, exchange: Exchange, error: unknown): HttpError {
@@ -162,10 +167,11 @@ function refuseConnect(service: Service, socket: Socket): void {
 function refuse({ reports }: Service, connection: Connection, refusal: HttpError): void {
   const requestId = requestIdOf();
   sendRaw(connection, refusal, requestId);
-  reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
+  const remote = connection.socket.remoteAddress;
+  reports.answered?.({ requestId, remote, status: refusal.status, durationMs: 0 });
 }
 
-/** Nothing has moved on the socket for a time-out: it is idle between requests, or its client doesn't read. */
+/** Nothing has moved on the socket for as long as it may: it is idle between requests, or its client doesn't read. */
 function closeStalled(connections: Connections, socket: Socket): void {
   const connection = connections.get(socket);
   const isIdle = connection?.open.length === 0 && connection.last !== undefined;

@@ -35,6 +35,7 @@ test("no two fresh request ids are the same", () => {
 describe("an exchange", () => {
   let service: Started;
   let contexts: Context[] = [];
+  let gone = 0;
   before(async () => {
     service = await serveRoutes([
       route({ method: "GET", path: "/id", handler: (_body, { requestId }) => json(200, requestId) }),
@@ -44,6 +45,9 @@ describe("an exchange", () => {
         body: anything,
         handler: async (_body, context) => {
           contexts.push(context);
+          context.onGone = () => {
+            gone += 1;
+          };
           await until(() => context.signal.aborted, "the client to leave");
           return json(200, null);
         },
@@ -102,20 +106,23 @@ describe("an exchange", () => {
     }
   });
 
-  test("the signal is aborted when the client leaves, and the log is told of no status", async () => {
+  test("the signal is aborted and onGone called when the client leaves, and the log is told of no status", async () => {
     contexts = [];
+    gone = 0;
     const client = await open(service.port);
     client.send(postEcho("1", "X-Request-Id: leaver"));
     await until(() => contexts.length === 1, "the handler");
     const signal = contexts[0]?.signal;
     assert.equal(signal?.aborted, false);
     assert.equal(contexts[0]?.signal, signal);
+    assert.equal(gone, 0);
     client.socket.resetAndDestroy();
     await until(() => signal?.aborted === true, "the abort");
     const line = service.answered.find(({ requestId }) => requestId === "leaver");
     assert.deepEqual([line?.status, line?.method, line?.path], [null, "POST", "/echo"]);
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal(service.answered.filter(({ requestId }) => requestId === "leaver").length, 1);
+    assert.equal(gone, 1);
   });
 
   test("a signal that is asked for after the client has left is aborted already", async () => {

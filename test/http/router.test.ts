@@ -21,15 +21,10 @@ const TABLE = [
 ];
 const router = createRouter(TABLE);
 
-/** What a match throws, or undefined. */
+/** What is answered where there is no route, or undefined. */
 function refusal(method: string, path: string, query = "", table: Router = router): HttpError | undefined {
-  try {
-    table.match(method, path, query);
-    return undefined;
-  } catch (error) {
-    assert.ok(error instanceof HttpError, String(error));
-    return error;
-  }
+  const found = table.match(method, path, query);
+  return found instanceof HttpError ? found : undefined;
 }
 
 /** A field of a refusal. */
@@ -114,7 +109,7 @@ for (const [path, query, location] of REDIRECTS) {
 
 test("a route may stand at the root, and only there", () => {
   const atRoot = createRouter([at("GET", "/")]);
-  assert.equal(atRoot.match("GET", "/", "").path, "/");
+  assert.equal(refusal("GET", "/", "", atRoot), undefined);
   for (const path of ["", "///", "/.", "/a"]) assert.equal(refusal("GET", path, "", atRoot)?.status, 404);
 });
 
@@ -132,9 +127,10 @@ test("two routes with one method and path die at the start, with both places nam
 });
 
 test("one path may have several methods, in any order", () => {
-  const several = createRouter([at("POST", "/a"), at("GET", "/b"), at("GET", "/a")]);
-  assert.equal(several.match("POST", "/a", "").method, "POST");
-  assert.equal(several.match("HEAD", "/a", "").method, "GET");
+  const table = [at("POST", "/a"), at("GET", "/b"), at("GET", "/a")];
+  const several = createRouter(table);
+  assert.equal(several.match("POST", "/a", ""), table[0]);
+  assert.equal(several.match("HEAD", "/a", ""), table[2]);
 });
 
 const BAD_PATHS = [
@@ -152,7 +148,7 @@ for (const path of BAD_PATHS) {
 
 test("a path may have dots, dashes, underscores and tildes", () => {
   for (const path of ["/a.b", "/...", "/.a", "/a.", "/..a", "/a-b_c~d", "/a/b.json", "/A", "/0"]) {
-    assert.equal(createRouter([at("GET", path)]).match("GET", path, "").path, path);
+    assert.equal(refusal("GET", path, "", createRouter([at("GET", path)])), undefined);
   }
 });
 

@@ -158,7 +158,7 @@ describe("one service", { concurrency: 8 }, () => {
   let service: Started;
   const order: string[] = [];
   before(async () => {
-    const say = (text: string) => (): void => void order.push(text);
+    const say = (text: string) => (): undefined => void order.push(text);
     const fail = (error: unknown) => (): never => {
       throw error;
     };
@@ -187,8 +187,10 @@ describe("one service", { concurrency: 8 }, () => {
       made("/bigint", () => json(200, 1n)),
       made("/late", async () => (await sleep(30), json(200, "late"))),
       dependent("/first", say("a"), async () => (await sleep(5), say("b")()), say("c")),
-      dependent("/refused", fail(new HttpError(403, "no")), say("never")),
-      dependent("/refused-late", () => Promise.reject(new HttpError(403, "no")), say("never")),
+      dependent("/refused", () => new HttpError(403, "no"), say("never")),
+      dependent("/refused-later", async () => new HttpError(403, "no"), say("never")),
+      dependent("/refused-thrown", fail(new HttpError(403, "no")), say("never")),
+      dependent("/refused-rejected", () => Promise.reject(new HttpError(403, "no")), say("never")),
       dependent("/broken", fail(new Error("secret text"))),
     ]);
   });
@@ -238,7 +240,7 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   test("a dependency that refuses ends the request: none after it runs, nor the handler", async () => {
-    for (const path of ["/refused", "/refused-late"]) {
+    for (const path of ["/refused", "/refused-later", "/refused-thrown", "/refused-rejected"]) {
       const { answers } = await exchange(service.port, get(path));
       assert.deepEqual([answers[0]?.status, answers[0]?.body], [403, '{"detail":"no"}']);
     }
@@ -437,15 +439,18 @@ test("a client that doesn't read its answers is let go of in the end", async () 
   const big = route({ method: "GET", path: "/", handler: () => ({ status: 200, headers: [], body: Buffer.alloc(1_048_576) }) });
   const service = await serveRoutes([big], { headersTimeoutMs: 500, requestTimeoutMs: 500 });
   const client = await open(service.port);
-  client.socket.pause();
-  client.send(lines("GET / HTTP/1.1", "Host: x").repeat(50));
   const count = (): Promise<number> => new Promise((resolve) => service.server.getConnections((_error, number) => resolve(number)));
-  for (let tries = 0; (await count()) > 0; tries++) {
-    assert.ok(tries < 300, "it is still there");
-    await sleep(50);
+  try {
+    client.socket.pause();
+    client.send(lines("GET / HTTP/1.1", "Host: x").repeat(50));
+    for (let tries = 0; (await count()) > 0; tries++) {
+      assert.ok(tries < 300, "it is still there");
+      await sleep(50);
+    }
+  } finally {
+    client.socket.destroy();
+    service.close();
   }
-  client.socket.destroy();
-  service.close();
 });
 
 test("a mistake in the route table ends it before it listens", () => {
