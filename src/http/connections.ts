@@ -9,17 +9,14 @@ import type { Connection, Exchange } from "./exchange.ts";
 export class Connections {
   /** Set: every answer says `Connection: close`, `/health` says draining. */
   draining = false;
-  /** How long a client may leave its answer unread, in ms. */
-  readonly stallMs: number;
   #inFlight = 0;
   #accepted = 0;
   readonly #connections = new Map<Socket, Connection>();
   readonly #onClose: (this: Socket) => void;
 
   /** `onGone` is told of each request whose client went away before its answer. */
-  constructor(stallMs: number, onGone: (exchange: Exchange) => void) {
+  constructor(onGone: (exchange: Exchange) => void) {
     const remove = (socket: Socket): void => this.#remove(socket, onGone);
-    this.stallMs = stallMs;
     // One listener for all sockets: ten thousand idle ones should cost little.
     this.#onClose = function (): void {
       remove(this);
@@ -37,6 +34,14 @@ export class Connections {
   /** What is open on a socket of this server; undefined once it has closed. */
   get(socket: Socket): Connection | undefined {
     return this.#connections.get(socket);
+  }
+
+  /** Has a socket time out when `ms` pass without its client reading on. To be called now and then. */
+  watchUnread(ms: number): void {
+    // Not server.timeout, which arms a timer for every request.
+    for (const socket of this.#connections.keys()) {
+      if (socket.writableLength > 0 && socket.timeout !== ms) socket.setTimeout(ms);
+    }
   }
 
   /** Counts a request as in flight; false when there are `max` already. */

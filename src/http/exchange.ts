@@ -28,8 +28,7 @@ export interface Connection {
   remote: string | undefined;
   /** When it was accepted, or had its latest answer; as performance.now() has it. */
   since: number;
-  /** What all connections of a service share. */
-  readonly service: { readonly draining: boolean; readonly stallMs: number };
+  readonly service: { readonly draining: boolean };
   /** The requests that have no answer yet, in the order of their arrival. */
   readonly open: Exchange[];
   /** The latest request, answered or not. */

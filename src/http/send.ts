@@ -26,8 +26,6 @@ export function send(exchange: Exchange, { status, headers, body }: Reply): void
     request.on("data", () => stopAtLimit(connection));
   }
   response.end(body);
-  // Its client may not read: the timer starts that ends it (closeStalled() in http/server.ts).
-  if (connection.socket.writableLength > 0) connection.socket.setTimeout(connection.service.stallMs);
 }
 
 /** Answers bytes that are no request, after the answers that are still due, and closes. */

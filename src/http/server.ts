@@ -41,7 +41,7 @@ export interface Service {
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
   const router = createRouter(routes);
   const report = (exchange: Exchange): void => reports.answered?.(exchange.answered(null));
-  const connections = new Connections(limits.requestTimeoutMs, report);
+  const connections = new Connections(report);
   const server = createServer({
     insecureHTTPParser: false,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -56,6 +56,8 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
   server.maxConnections = limits.maxConnections;
+  const watch = setInterval(() => connections.watchUnread(limits.requestTimeoutMs), CHECK_INTERVAL_MS).unref();
+  server.on("close", () => clearInterval(watch));
   server.on("connection", (socket) => connections.add(socket));
   server.on("request", (request, response) => receive(service, request, response, "none"));
   server.on("checkContinue", (request, response) => receive(service, request, response, "100-continue"));
