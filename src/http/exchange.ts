@@ -109,7 +109,7 @@ export class Exchange implements Context {
 export function requestIdOf(field?: string | string[]): string {
   if (typeof field === "string" && /^[\x21-\x7e]{1,128}$/.test(field)) return field;
   counter += 1;
-  return PREFIX + counter.toString(36);
+  return `${PREFIX}${counter}`;
 }
 
 // Unique without being secret: random per process, then a number. A UUID each would cost more.
