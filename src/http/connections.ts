@@ -28,7 +28,7 @@ export class Connections {
     this.#accepted += 1;
     const state = { open: [], last: undefined, closing: false, readLimit: Infinity, since: performance.now() };
     this.#connections.set(socket, { socket, remote: undefined, service: this, ...state });
-    socket.on("close", this.#onClose);
+    socket.on("close", this.#onClose).on("error", ignore);
   }
 
   /** What is open on a socket of this server; undefined once it has closed. */
@@ -103,6 +103,9 @@ export class Connections {
     if (exchange.counted) this.#inFlight -= 1;
   }
 }
+
+/** node:http listens, too, but not after a CONNECT. */
+function ignore(): void {}
 
 const GRACE_MS = 1000;
 const IDLE_GRACE_MS = 50;

@@ -62,7 +62,8 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   server.on("request", (request, response) => receive(service, request, response, "none"));
   server.on("checkContinue", (request, response) => receive(service, request, response, "100-continue"));
   server.on("checkExpectation", (request, response) => receive(service, request, response, "unknown"));
-  server.on("connect", (_request, socket) => refuseConnect(service, socket as Socket));
+  // CONNECT is for proxies. node:http has let go of the socket by now, and of its errors.
+  server.on("connect", (_request, socket) => refuseBytes(service, { code: "HPE_CONNECT" }, socket.resume() as Socket));
   server.on("clientError", (error, socket) => refuseBytes(service, error, socket as Socket));
   server.on("timeout", (socket) => closeStalled(connections, socket));
   return service;
@@ -141,7 +142,8 @@ const REFUSALS: Readonly<Record<string, HttpError>> = {
 };
 
 /** Answers what node:http can't make a request of. It is called again with each further read. */
-function refuseBytes(service: Service, { code = "" }: NodeJS.ErrnoException, socket: Socket): void {
+function refuseBytes(service: Service, error: Error | { code: string }, socket: Socket): void {
+  const code = "code" in error ? String(error.code) : "";
   const connection = service.connections.get(socket);
   const refusal = REFUSALS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
   // Not the bytes are at fault but the socket: nobody is there to be told.
@@ -152,18 +154,6 @@ function refuseBytes(service: Service, { code = "" }: NodeJS.ErrnoException, soc
   // Within a body: its request gets the answer, unless it has had one.
   else if (connection.last.ended) socket.destroySoon();
   else connection.last.breakBody(refusal);
-}
-
-/** CONNECT is for proxies; node:http has let go of the socket by now. */
-function refuseConnect(service: Service, socket: Socket): void {
-  const connection = service.connections.get(socket);
-  socket.on("error", () => socket.destroy());
-  if (connection === undefined || connection.closing) {
-    socket.destroy();
-    return;
-  }
-  socket.on("data", () => stopAtLimit(connection));
-  refuse(service, connection, NOT_HTTP);
 }
 
 function refuse({ reports }: Service, connection: Connection, refusal: HttpError): void {
