@@ -6,14 +6,10 @@ import type { Route } from "./http/route.ts";
 import { type DocsFiles, docsRoutes } from "./routes/docs.ts";
 import { health } from "./routes/health.ts";
 import { processRoute } from "./routes/process.ts";
+import type { Settings } from "./settings.ts";
 
 /** What the routes need to know. */
-export interface AppSettings {
-  /** How long the stand-in of `POST /process` pretends to work. */
-  readonly processDelayMs: number;
-  /** Whether `/docs` and `/openapi.json` are served. */
-  readonly docs: boolean;
-}
+export type AppSettings = Pick<Settings, "processDelayMs" | "docs">;
 
 /** The route table. A new endpoint is one more line here. */
 export function createRoutes({ processDelayMs, docs }: AppSettings, keyring: Keyring): Route[] {
@@ -29,11 +25,6 @@ export function createRoutes({ processDelayMs, docs }: AppSettings, keyring: Key
 function readDocs(): DocsFiles {
   const read = (name: string): string => readFileSync(new URL(`docs/${name}`, import.meta.url), "utf8");
   const openapi = read("openapi.json");
-  return {
-    page: renderPage(JSON.parse(openapi)),
-    openapi,
-    css: read("docs.css"),
-    js: read("docs.js"),
-    icon: read("icon.svg"),
-  };
+  const page = renderPage(JSON.parse(openapi));
+  return { page, openapi, css: read("docs.css"), js: read("docs.js"), icon: read("icon.svg") };
 }

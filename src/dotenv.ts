@@ -1,19 +1,13 @@
 import { isUtf8 } from "node:buffer";
 
-/** One fault of a `.env` file. `message` is a fixed text: it says what is wrong and the remedy, and quotes nothing. */
-export interface DotenvFault {
-  /** Where the statement at fault starts, counted from 1. */
-  line: number;
-  /** The name that the statement defines, if it is a pair with a valid name. */
-  name?: string;
-  message: string;
-}
+/**
+ * One fault of a `.env` file: `line`, from 1, is where the statement at fault starts; `name` what it defines, if that is
+ * a valid name; `message` a fixed text, which says what is wrong and the remedy, and quotes nothing.
+ */
+export interface DotenvFault { line: number; name?: string; message: string }
 
 /** A value with its references replaced, and the line where its pair starts, counted from 1. */
-export interface DotenvEntry {
-  value: string;
-  line: number;
-}
+export interface DotenvEntry { value: string; line: number }
 
 /** Every fault of a `.env` file, in the order of its lines, up to the first one with quotes. */
 export class DotenvError extends Error {
@@ -21,19 +15,12 @@ export class DotenvError extends Error {
 
   constructor(faults: DotenvFault[]) {
     super(faults.map(({ line, message }) => `line ${line}: ${message}`).join("\n"));
-    this.name = "DotenvError";
     this.faults = faults;
   }
 }
 
-/** What stands between the start of a line and the end of the same or a later one: a pair, a fault, or nothing. */
-interface Statement {
-  end: number;
-  name?: string;
-  /** With its escapes decoded, but its references not yet replaced. */
-  value?: string;
-  fault?: string;
-}
+/** A pair, a fault, both, or nothing. Its value has its escapes decoded, but its references not yet replaced. */
+interface Statement { end: number; name?: string; value?: string; fault?: string | undefined }
 
 const ENCODING = "these bytes are not UTF-8: save the file as UTF-8";
 const NUL = "there is a NUL character: remove it, and save the file as UTF-8, not UTF-16";
@@ -47,11 +34,22 @@ const UNDEFINED = "${NAME} is defined neither above nor in the environment: defi
   + "or write a literal ${ as ${:-$}{";
 const NESTED = "a default may not hold ${: define the name instead, or write every literal ${ as ${:-$}{";
 
-// Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
-const BLANK = /^[\t\v\f \x1C-\x1F\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]$/;
+// blank: Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
+const BLANK = String.raw`\t\v\f \x1C-\x1F\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000`;
 
-// name = (letter / digit / "_") *(letter / mark / digit / "_" / "." / "-")
-const NAME = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+// nothing = *blank [ "#" *any ]
+const NOTHING = new RegExp(`^[${BLANK}]*(?:#|$)`);
+
+// head = *blank ["export" 1*blank] [word] *blank ["="], word = "'" *(not "'") ["'"] / what begins otherwise, up to a
+// blank, "=" or "#". Every line begins with one.
+const HEAD = new RegExp(`^[${BLANK}]*(?:export[${BLANK}]+)?('[^']*'?|[^'=#${BLANK}][^=#${BLANK}]*)?[${BLANK}]*(=)?`);
+
+// name = (letter / digit / "_") *(letter / mark / digit / "_" / "." / "-") / "'" 1*(not "'") "'"
+const NAME = /^(?:[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*|'[^']+')$/u;
+
+// What an unquoted value loses: from the first "#" right after a blank on, and the blanks around what is left. Looking
+// at each run of blanks from its start only, it takes linear time.
+const PADDING = new RegExp(`(?<![${BLANK}])[${BLANK}]+(?:#[^]*)?$|^[${BLANK}]+`, "g");
 
 // reference = "${" *(not "}" or ":") [":-" *(not "}")] "}"
 // What begins like one but meets another ":" or the end matches too, to be passed over as it is: a "${" inside it would
@@ -70,18 +68,20 @@ export function parseDotenv(bytes: Uint8Array, env: Record<string, string | unde
 
 /** Like parseDotenv, but with the line of each pair; of two pairs with one name the last counts. */
 export function readDotenv(bytes: Uint8Array, env: Record<string, string | undefined> = {}): Map<string, DotenvEntry> {
-  const text = decodeBytes(bytes);
+  if (!isUtf8(bytes)) throw new DotenvError([{ line: lineOfBadByte(bytes), message: ENCODING }]);
+  const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, "\n"); // decode() drops one BOM
   const entries = new Map<string, DotenvEntry>();
-  const lookUp = (name: string): string | undefined =>
+  const find = (name: string): string | undefined =>
     entries.get(name)?.value ?? (Object.hasOwn(env, name) ? env[name] : undefined);
   const faults: DotenvFault[] = [];
   for (let start = 0, line = 1; start < text.length;) {
     const { end, name, value = "", fault } = readStatement(text, start);
     const source = text.slice(start, end);
-    const expanded = expand(value, lookUp);
-    const message = fault ?? (source.includes("\0") ? NUL : expanded.fault);
+    const unresolved: string[] = [];
+    const expanded = expand(value, find, unresolved);
+    const message = fault ?? (source.includes("\0") ? NUL : unresolved[0]);
     if (message !== undefined) faults.push(name === undefined ? { line, message } : { line, name, message });
-    else if (name !== undefined) entries.set(name, { value: expanded.value, line });
+    else if (name !== undefined) entries.set(name, { value: expanded, line });
     line += source.split("\n").length;
     start = end + 1;
   }
@@ -89,99 +89,47 @@ export function readDotenv(bytes: Uint8Array, env: Record<string, string | undef
   return entries;
 }
 
-function decodeBytes(bytes: Uint8Array): string {
-  if (!isUtf8(bytes)) throw new DotenvError([{ line: lineOfBadByte(bytes), message: ENCODING }]);
-  return new TextDecoder().decode(bytes).replace(/\r\n?/g, "\n"); // decode() drops one BOM
-}
-
 function lineOfBadByte(bytes: Uint8Array): number {
-  // An LF is never part of a longer sequence: each line is good or bad by itself.
-  let start = 0;
-  for (let line = 1; ; line += 1) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end === -1 || !isUtf8(bytes.subarray(start, end))) return line;
-    start = end + 1;
-  }
+  // An LF is never part of a longer sequence: each line is good or bad by itself. Latin-1 keeps all bytes as they are.
+  const lines = Buffer.from(bytes).toString("latin1").split("\n");
+  return lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1"))) + 1;
 }
 
-// statement = *blank [ "#" *any / ["export" 1*blank] name *blank "=" value ]
+// statement = nothing / head value
 function readStatement(text: string, start: number): Statement {
-  const lineEnd = endOfLine(text, start);
-  const at = skipBlanks(text, start);
-  if (at === lineEnd || text[at] === "#") return { end: lineEnd };
-  const { end, ...name } = readName(text, at, lineEnd);
-  if (text[end] !== "=") return { end: lineEnd, fault: name.fault ?? NO_EQUALS };
-  return { ...name, ...readValue(text, end + 1) };
+  const end = endOfLine(text, start);
+  const line = text.slice(start, end);
+  if (NOTHING.test(line)) return { end };
+  const [head = "", word = "", equals] = HEAD.exec(line) ?? [];
+  const fault = nameFault(word) ?? (equals === undefined ? NO_EQUALS : undefined);
+  if (word === "" || equals === undefined) return { end, fault };
+  const value = readValue(text, start + head.length, end);
+  return fault === undefined ? { name: word.replaceAll("'", ""), ...value } : { fault, ...value };
 }
 
-/** The name; `end` is where the "=" should be. */
-function readName(text: string, start: number, lineEnd: number): Statement {
-  const exported = text.startsWith("export", start) && isBlank(text[start + 6]);
-  const at = exported ? skipBlanks(text, start + 6) : start;
-  if (text[at] === "'") {
-    const length = text.slice(at + 1, lineEnd).indexOf("'");
-    if (length < 1) return { end: lineEnd, fault: BAD_QUOTED_NAME };
-    return { end: skipBlanks(text, at + length + 2), name: text.slice(at + 1, at + 1 + length) };
-  }
-  let end = at;
-  while (end < lineEnd && text[end] !== "=" && text[end] !== "#" && !isBlank(text[end])) end += 1;
-  if (end === at) return { end: lineEnd, fault: NO_NAME };
-  const name = text.slice(at, end);
-  end = skipBlanks(text, end);
-  if (NAME.test(name)) return { end, name };
-  return { end, fault: name.includes("\0") ? NUL : BAD_NAME };
+function nameFault(word: string): string | undefined {
+  if (word === "") return NO_NAME;
+  if (NAME.test(word)) return undefined;
+  if (word.includes("\0")) return NUL;
+  return word.startsWith("'") ? BAD_QUOTED_NAME : BAD_NAME;
 }
 
 // value = *blank (quoted / unquoted), unquoted up to the end of the line; `start` is right after the "="
-function readValue(text: string, start: number): Statement {
-  const at = skipBlanks(text, start);
-  if (text[at] === '"' || text[at] === "'") return readQuoted(text, at);
-  const end = endOfLine(text, at);
-  return { end, value: text[at] === "#" && at > start ? "" : trimUnquoted(text.slice(at, end)) };
+function readValue(text: string, start: number, end: number): Statement {
+  const value = text.slice(start, end).replace(PADDING, "");
+  return /^["']/.test(value) ? readQuoted(text, text.indexOf(value.charAt(0), start)) : { end, value };
 }
 
 /** After a fault with quotes nobody knows what is value and what isn't: the statement takes the rest of the file. */
-function readQuoted(text: string, start: number): Statement {
-  const close = closingQuote(text, start);
-  if (close === -1) return { end: text.length, fault: UNCLOSED };
-  const at = skipBlanks(text, close + 1);
-  if (at < text.length && text[at] !== "\n" && text[at] !== "#") return { end: text.length, fault: AFTER_QUOTE };
-  const escape = text[start] === '"' ? /\\([\\'"abfnrtv])/g : /\\([\\'])/g;
+function readQuoted(text: string, open: number): Statement {
+  let close = open + 1;
+  while (close < text.length && text[close] !== text[open]) close += text[close] === "\\" ? 2 : 1;
+  if (close >= text.length) return { end: text.length, fault: UNCLOSED };
+  const end = endOfLine(text, close);
+  if (!NOTHING.test(text.slice(close + 1, end))) return { end: text.length, fault: AFTER_QUOTE };
+  const escape = text[open] === '"' ? /\\([\\'"abfnrtv])/g : /\\([\\'])/g;
   const decode = (_: string, letter: string): string => "\x07\b\f\n\r\t\v"["abfnrtv".indexOf(letter)] ?? letter;
-  return { end: endOfLine(text, at), value: text.slice(start + 1, close).replace(escape, decode) };
-}
-
-function closingQuote(text: string, open: number): number {
-  for (let at = open + 1; at < text.length; at += 1) {
-    if (text[at] === text[open]) return at;
-    if (text[at] === "\\") at += 1;
-  }
-  return -1;
-}
-
-/** Without the comment, which starts at the first "#" right after a blank, and without the blanks at the end. */
-function trimUnquoted(raw: string): string {
-  let hash = raw.indexOf("#", 1);
-  while (hash !== -1 && !isBlank(raw[hash - 1])) hash = raw.indexOf("#", hash + 1);
-  let end = hash === -1 ? raw.length : hash;
-  while (isBlank(raw[end - 1])) end -= 1;
-  return raw.slice(0, end);
-}
-
-/** `value` with each of its references replaced once, and the fault of the first that can't be. */
-function expand(
-  value: string,
-  lookUp: (name: string) => string | undefined,
-): { value: string; fault: string | undefined } {
-  let fault: string | undefined;
-  const replace = (whole: string, name: string, fallback: string | undefined, last: string): string => {
-    if (last !== "}") return whole;
-    const found = lookUp(name) ?? fallback;
-    if (fallback?.includes("${")) fault ??= NESTED;
-    else if (found === undefined) fault ??= UNDEFINED;
-    return found ?? "";
-  };
-  return { value: value.replace(REFERENCE, replace), fault };
+  return { end, value: text.slice(open + 1, close).replace(escape, decode) };
 }
 
 function endOfLine(text: string, at: number): number {
@@ -189,12 +137,14 @@ function endOfLine(text: string, at: number): number {
   return end === -1 ? text.length : end;
 }
 
-function skipBlanks(text: string, start: number): number {
-  let at = start;
-  while (isBlank(text[at])) at += 1;
-  return at;
-}
-
-function isBlank(character: string | undefined): boolean {
-  return character !== undefined && BLANK.test(character);
+/** `value` with each of its references replaced once; adds a message to `faults` for each that can't be. */
+function expand(value: string, find: (name: string) => string | undefined, faults: string[]): string {
+  const replace = (whole: string, name: string, fallback: string | undefined, last: string): string => {
+    if (last !== "}") return whole;
+    const found = find(name) ?? fallback;
+    if (fallback?.includes("${")) faults.push(NESTED);
+    else if (found === undefined) faults.push(UNDEFINED);
+    return found ?? "";
+  };
+  return value.replace(REFERENCE, replace);
 }

@@ -13,7 +13,7 @@ export interface Log {
   /** The line of one answer, `event` "request"; undefined when the level asks for none. */
   readonly answered: ((record: Answered) => void) | undefined;
   /** Any other line. `fields` are written as they are: never a key, a body or a query. */
-  readonly event: (level: Exclude<LogLevel, "silent">, event: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly event: (level: Exclude<LogLevel, "silent">, event: string, fields?: object) => void;
   /** One `warning` for each message. */
   readonly warn: (messages: readonly string[]) => void;
   /** An `error` with its stack, and the request that it happened to. */

@@ -121,7 +121,7 @@ async function leave(serving: Serving | undefined, log: Log | undefined): Promis
   process.exit(exitCode);
 }
 
-/** A fault outside of any request. A rejection leaves nothing half done; after an exception the process had better end. */
+/** Faults outside of requests. A rejection leaves nothing half done; after an exception the process had better end. */
 function surviveFaults(log: Log, stop: () => void): void {
   process.stderr.on("error", () => {});
   process.on("unhandledRejection", (error) => log.error(error));

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { KeySet } from "./auth/keys.ts";
-import { errorCode, modeWarnings, readKeys, type Variable } from "./auth/sources.ts";
+import { errorCode, modeWarnings, readKeys, type Reader } from "./auth/sources.ts";
 import { DotenvError, type DotenvEntry, readDotenv } from "./dotenv.ts";
 import type { Limits } from "./http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
@@ -51,10 +51,10 @@ export function readConfiguration(env: Environment, directory: string, now: numb
   const warnings: string[] = [];
   const dotenv = join(directory, ".env");
   const lookup = createLookup(env, readEnvFile(dotenv, env, faults));
-  const reader: Reader = { lookup, faults };
+  const reader = { lookup, directory, now, faults, warnings };
   const settings = readSettings(reader);
   const allowWeak = readSwitch(reader, "SERVICE_ALLOW_WEAK_KEY", false, "1", "0") || LOOPBACK.test(settings.host);
-  const keys = readKeys({ lookup, directory, allowWeak, now, faults, warnings });
+  const keys = readKeys(reader, allowWeak);
   if (faults.length > 0) throw new SettingsError(faults);
   if (lookup("SERVICE_API_KEY")?.place.startsWith(".env")) warnings.push(...modeWarnings(dotenv, ".env"));
   const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap((name) => lookup(name)?.value ?? []);
@@ -68,12 +68,6 @@ const MAX_MS = 2_147_483_647;
 const MAX_COUNT = 1_000_000_000;
 const MAX_BODY_BYTES = 268_435_456;
 const MAX_WORKERS = 1024;
-
-/** Reads variables, and takes down what is wrong with them. */
-interface Reader {
-  readonly lookup: (name: string) => Variable | undefined;
-  readonly faults: string[];
-}
 
 function readSettings(reader: Reader): Settings {
   const settings: Settings = {
@@ -123,7 +117,7 @@ function readEnvFile(path: string, env: Environment, faults: string[]): Readonly
   }
 }
 
-/** `parse` applied to the variable, or `fallback` where it isn't set, or where that gives undefined, which is a fault. */
+/** `parse` of the variable; `fallback` where it isn't set, or where that gives undefined, which is a fault. */
 function read<T>(reader: Reader, name: string, fallback: T, rule: string, parse: (value: string) => T | undefined): T {
   const variable = reader.lookup(name);
   const value = variable && parse(variable.value);

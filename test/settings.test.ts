@@ -4,7 +4,13 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { type Configuration, type Environment, readConfiguration, type Settings, SettingsError } from "../src/settings.ts";
+import {
+  type Configuration,
+  type Environment,
+  readConfiguration,
+  type Settings,
+  SettingsError,
+} from "../src/settings.ts";
 import { spawnService } from "./service.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
@@ -95,8 +101,8 @@ for (const [name, value, expected] of GOOD) {
 }
 
 const NOT_NUMBERS = [
-  "abc", "-1", "+1", "1.5", "1e3", "0x10", " 1", "1 ", "1\n", "1,000", "1_000", "NaN", "Infinity", "١", "1ms", "99999999999", "1;", "true",
-  "auto ", "\t1", "1\0",
+  "abc", "-1", "+1", "1.5", "1e3", "0x10", " 1", "1 ", "1\n", "1,000", "1_000", "NaN", "Infinity", "١", "1ms",
+  "99999999999", "1;", "true", "auto ", "\t1", "1\0",
 ];
 /** The numbers' names with what is just out of their range. */
 const NUMBERS: readonly (readonly [string, readonly string[]])[] = [
@@ -118,7 +124,10 @@ for (const [name, others] of NUMBERS) {
     for (const value of [...NOT_NUMBERS, ...others]) {
       const pattern = new RegExp(`^${name} \\(environment\\): must be a whole number from \\d+ to \\d+`);
       const faults = faultsOf({ SERVICE_API_KEY: STRONG, [name]: value });
-      assert.ok(faults.some((fault) => pattern.test(fault)), `${JSON.stringify(value)}: ${faults.join()}`);
+      assert.ok(
+        faults.some((fault) => pattern.test(fault)),
+        `${JSON.stringify(value)}: ${faults.join()}`,
+      );
     }
   });
 }
@@ -146,9 +155,9 @@ test("HOST with blanks, line ends or letters beyond ASCII is a fault", () => {
 });
 
 const NAMES = [
-  "HOST", "PORT", "WORKERS", "LOG_LEVEL", "DOCS", "PROCESS_DELAY_MS", "MAX_BODY_BYTES", "MAX_IN_FLIGHT", "MAX_CONNECTIONS",
-  "HEADERS_TIMEOUT_MS", "REQUEST_TIMEOUT_MS", "KEEP_ALIVE_TIMEOUT_MS", "SHUTDOWN_DELAY_MS", "SHUTDOWN_TIMEOUT_MS",
-  "SERVICE_ALLOW_WEAK_KEY",
+  "HOST", "PORT", "WORKERS", "LOG_LEVEL", "DOCS", "PROCESS_DELAY_MS", "MAX_BODY_BYTES", "MAX_IN_FLIGHT",
+  "MAX_CONNECTIONS", "HEADERS_TIMEOUT_MS", "REQUEST_TIMEOUT_MS", "KEEP_ALIVE_TIMEOUT_MS", "SHUTDOWN_DELAY_MS",
+  "SHUTDOWN_TIMEOUT_MS", "SERVICE_ALLOW_WEAK_KEY",
 ];
 
 for (const name of [...NAMES, "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
@@ -203,12 +212,20 @@ const MARK = "MaRkEr";
 
 test("all faults are reported at once, each with its variable and place, and no value is shown", () => {
   const env = Object.fromEntries(NAMES.slice(0, 8).map((name) => [name, ` ${MARK}`]));
-  const envFile = NAMES.slice(8).map((name) => `${name}='${MARK}'\n`).join("");
-  const faults = faultsOf({ ...env, SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: `/${MARK}` }, `# c\n${envFile}`);
+  const envFile = NAMES.slice(8)
+    .map((name) => `${name}='${MARK}'\n`)
+    .join("");
+  const faults = faultsOf(
+    { ...env, SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: `/${MARK}` },
+    `# c\n${envFile}`,
+  );
   assert.equal(faults.length, NAMES.length + 2, faults.join("\n"));
   for (const [index, name] of NAMES.entries()) {
     const place = index < 8 ? "environment" : `.env, line ${index - 6}`;
-    assert.ok(faults.some((fault) => fault.startsWith(`${name} (${place}): `)), name);
+    assert.ok(
+      faults.some((fault) => fault.startsWith(`${name} (${place}): `)),
+      name,
+    );
   }
   assert.ok(!faults.join("\n").includes(MARK));
 });
@@ -216,7 +233,11 @@ test("all faults are reported at once, each with its variable and place, and no 
 const BROKEN_FILES: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ["UTF-16 with a byte order mark", Buffer.from(`\ufeffSERVICE_API_KEY=${MARK}\n`, "utf16le"), /^\.env/],
   ["UTF-16 without one", Buffer.from(`SERVICE_API_KEY=${MARK}\n`, "utf16le"), /^\.env/],
-  ["a Latin-1 letter", Buffer.concat([Buffer.from(`X=1\nSERVICE_API_KEY=${MARK}`), Buffer.from([0xe9, 0x0a])]), /line 2/],
+  [
+    "a Latin-1 letter",
+    Buffer.concat([Buffer.from(`X=1\nSERVICE_API_KEY=${MARK}`), Buffer.from([0xe9, 0x0a])]),
+    /line 2/,
+  ],
   ["a NUL", `X=1\nY=2\nSERVICE_API_KEY=${MARK}\0b\n`, /line 3/],
   ["a line without =", `${MARK}\nSERVICE_API_KEY=${STRONG}\n`, /^\.env, line 1: /],
   ["a quote that is never closed", `SERVICE_API_KEY="${MARK}\nX=1\n`, /line 1/],
@@ -292,7 +313,8 @@ test("a .env with a key that others may read is warned about, one without a key 
     assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), [".env: can be read by group or others: chmod 600 it"]);
     assert.deepEqual(row(mode, "PORT=1\n"), []);
   }
-  for (const mode of [0o600, 0o400, 0o700, 0o620, 0o611]) assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), []);
+  for (const mode of [0o600, 0o400, 0o700, 0o620, 0o611])
+    assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), []);
 });
 
 const WEAK = "weak-key";
@@ -307,7 +329,10 @@ test("a weak key is warned about on a loopback HOST", () => {
 });
 
 test("a weak key is a fault on any other HOST, with the way to allow it", () => {
-  for (const host of ["0.0.0.0", "::", "10.0.0.1", "example.com", "127.0.0.1.example.com", "localhost.example.com", "::2", "[::1]", "1127.0.0.1"]) {
+  for (const host of [
+    "0.0.0.0", "::", "10.0.0.1", "example.com", "127.0.0.1.example.com", "localhost.example.com", "::2", "[::1]",
+    "1127.0.0.1",
+  ]) {
     const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: WEAK, HOST: host });
     assert.match(fault, /^SERVICE_API_KEY \(environment\): is shorter .*SERVICE_ALLOW_WEAK_KEY=1$/);
     assert.equal(more.length, 0);
@@ -319,14 +344,23 @@ test("a weak key is a fault on any other HOST, with the way to allow it", () => 
 
 describe("the program", { concurrency: 4 }, () => {
   /** What it writes and ends with. */
-  async function run(env: Environment, envFile?: string | Buffer): Promise<{ code: number | string; stdout: string; stderr: string }> {
+  async function run(
+    env: Environment,
+    envFile?: string | Buffer,
+  ): Promise<{ code: number | string; stdout: string; stderr: string }> {
     const service = spawnService(env, [], directoryWith(envFile));
     const code = await service.exit;
     return { code, stdout: service.stdout(), stderr: service.stderr() };
   }
 
-  test("with faulty settings it ends with 78, one line for each on stderr, nothing on stdout, and no value anywhere", async () => {
-    const env = { SERVICE_API_KEY: `${MARK}\u00e9`, PORT: MARK, LOG_LEVEL: MARK, HOST: `${MARK} x`, MAX_BODY_BYTES: `-${MARK}` };
+  test("with faulty settings it ends with 78, one line for each on stderr, and no value anywhere", async () => {
+    const env = {
+      SERVICE_API_KEY: `${MARK}\u00e9`,
+      PORT: MARK,
+      LOG_LEVEL: MARK,
+      HOST: `${MARK} x`,
+      MAX_BODY_BYTES: `-${MARK}`,
+    };
     const { code, stdout, stderr } = await run(env, `WORKERS=${MARK}\nDOCS=${MARK}\n`);
     assert.deepEqual([code, stdout], [78, ""]);
     const faults = stderr.trimEnd().split("\n");

@@ -18,12 +18,8 @@ export type KeySet = readonly Key[];
 /** Why a key was denied: for the log, never for the client. "duplicate" is two header fields: the guard's to find. */
 export type Reason = "missing" | "malformed" | "duplicate" | "unknown" | "expired" | "not_yet_valid";
 
-/** A mistake in a keys file. `message` is a fixed text: it says what is wrong and the remedy, and quotes nothing. */
-export interface KeysFileFault {
-  /** Counted from 1. */
-  readonly line: number;
-  readonly message: string;
-}
+/** A mistake in a keys file, its line counted from 1. `message` is a fixed text: what is wrong and the remedy. */
+export interface KeysFileFault { readonly line: number; readonly message: string }
 
 /** The key in `.env.example`: counts as weak, so that a copied example isn't taken for a secret. */
 export const PLACEHOLDER_KEY = "change-me-run-npm-run-keygen";
@@ -31,11 +27,8 @@ export const PLACEHOLDER_KEY = "change-me-run-npm-run-keygen";
 /** What a key may be called in the keys file. */
 export const KEY_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
-const DAY_MS = 86_400_000;
-const MAX_ENTRIES = 64;
-const MAX_KEY_BYTES = 256;
-// RFC 5234 VCHAR = %x21-7E
-const VISIBLE_ASCII = /^[\x21-\x7E]+$/;
+/** A day, in ms. */
+export const DAY_MS = 86_400_000;
 
 /** The set of the plaintext keys in `plain`, by name; they have no dates. Only their hashes are kept. */
 export function keySetOf(plain: Record<string, string>): KeySet {
@@ -54,48 +47,38 @@ export function verifyKey(set: KeySet, presented: string, now: number): { name: 
   for (const key of set) {
     if (timingSafeEqual(digest, key.hash)) match = key;
   }
-  if (presented === "") return { denied: "missing" };
-  if (plainKeyFault(presented) !== undefined) return { denied: "malformed" };
+  if (plainKeyFault(presented) !== undefined) return { denied: presented === "" ? "missing" : "malformed" };
   if (match === undefined) return { denied: "unknown" };
   const state = keyState(match, now);
-  if (state === "active") return { name: match.name };
-  return { denied: state === "expired" ? "expired" : "not_yet_valid" };
+  return state === "active" ? { name: match.name } : { denied: state };
 }
 
 /** Whether `key` is valid at `now` (ms since the epoch): from `notBefore` on, until just before `expires`. */
-export function keyState(key: Key, now: number): "active" | "expired" | "not yet valid" {
+export function keyState(key: Key, now: number): "active" | "expired" | "not_yet_valid" {
   if (now >= key.expires) return "expired";
-  return now < key.notBefore ? "not yet valid" : "active";
-}
-
-/** Whole days from `now` (ms since the epoch) until `key` expires: 0 once it has, Infinity if it never does. */
-export function daysLeft(key: Key, now: number): number {
-  return Math.max(0, Math.floor((key.expires - now) / DAY_MS));
+  return now < key.notBefore ? "not_yet_valid" : "active";
 }
 
 /** A warning for each key that has expired, or will within 14 days of `now` (ms since the epoch). */
 export function keyWarnings(set: KeySet, now: number): string[] {
   const due = set.filter((key) => key.expires - now <= 14 * DAY_MS);
-  return due.map((key) => {
-    const date = formatDate(key.expires);
-    if (keyState(key, now) === "expired") return `key ${key.name} expired at ${date}: remove its line`;
-    return `key ${key.name} expires at ${date}: add its successor with npm run keygen -- ${key.name}`;
-  });
+  return due.map(({ name, expires }) => expires <= now
+    ? `key ${name} expired at ${formatDate(expires)}: remove its line`
+    : `key ${name} expires at ${formatDate(expires)}: add its successor with npm run keygen -- ${name}`);
 }
 
 /** What is wrong with `key` as a plaintext key, with the remedy; undefined if nothing is. Never quotes it. */
 export function plainKeyFault(key: string): string | undefined {
   if (key === "") return "is empty: make a key with npm run keygen";
-  if (!VISIBLE_ASCII.test(key)) return "must be visible ASCII without blanks or line ends";
-  return key.length > MAX_KEY_BYTES ? "must be at most 256 bytes" : undefined;
+  // RFC 5234 VCHAR = %x21-7E
+  return /^[\x21-\x7E]{1,256}$/.test(key) ? undefined : "must be at most 256 visible ASCII characters, without blanks";
 }
 
 /** Why `key` is easy to guess, with the remedy; undefined if it isn't. Never quotes it. */
 export function weaknessOf(key: string): string | undefined {
   if (key === PLACEHOLDER_KEY) return "is the placeholder of .env.example: make a key with npm run keygen";
   if (key.length < 32) return "is shorter than 32 characters: make a key with npm run keygen";
-  if (new Set(key).size < 10) return "has fewer than 10 different characters: make a key with npm run keygen";
-  return undefined;
+  return new Set(key).size < 10 ? "has fewer than 10 different characters: make a key with npm run keygen" : undefined;
 }
 
 /** `ms` since the epoch as the keys file writes a date: UTC, cut to whole seconds. Years 0 to 9999 only. */
@@ -118,52 +101,43 @@ export function parseKeysFile(bytes: Buffer, others: KeySet = []): { keys: KeySe
   if (garbled !== -1) return { keys: [], faults: [{ line: garbled + 1, message: "not UTF-8: save it as UTF-8" }] };
   const keys: Key[] = [];
   const faults: KeysFileFault[] = [];
-  const seen = new Set(others.map(hexOf));
   for (const [index, text] of lines.entries()) {
     const words = text.replace(/(?:^|[ \t])#[^]*/, "").match(/[^ \t]+/g);
     if (words === null) continue;
-    const full = keys.length + faults.length === MAX_ENTRIES;
-    const entry = full ? "more than 64 entries: remove lines that have expired" : readEntry(words, seen);
+    const isFull = keys.length + faults.length === 64;
+    const known = [...others, ...keys];
+    const entry = isFull ? "more than 64 entries: remove lines that have expired" : readEntry(words, known);
     if (typeof entry === "string") faults.push({ line: index + 1, message: entry });
     else keys.push(entry);
-    if (full) break;
+    if (isFull) break;
   }
   return { keys: faults.length === 0 ? keys : [], faults };
 }
 
-// The key of one line, or what is wrong with the line; its hash goes into `seen`.
-function readEntry(words: string[], seen: Set<string>): Key | string {
-  const [name = "", digest = "", ...options] = words;
+/** The key of one line, or what is wrong with the line; `known`: the keys it may not repeat. */
+function readEntry([name = "", digest = "", ...options]: string[], known: KeySet): Key | string {
   if (!KEY_NAME.test(name)) return "bad name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or a digit";
   if (!/^sha256:[0-9A-Fa-f]{64}$/.test(digest)) return "no sha256: with 64 hex digits after the name: run keygen";
   const dates = new Map<string, number>();
   for (const option of options) {
-    const [, label, text = ""] = /^(expires|not_before)=([^]*)$/.exec(option) ?? [];
+    const [, label, date = ""] = /^(expires|not_before)=([^]*)$/.exec(option) ?? [];
     if (label === undefined) return "unknown option: only expires= and not_before= are known";
     if (dates.has(label)) return "an option given twice: keep one";
-    const date = parseDate(text);
-    if (Number.isNaN(date)) return "bad date: write a real one, in UTC, like 2027-01-31T00:00:00Z";
-    dates.set(label, date);
+    if (!isDate(date)) return "bad date: write a real one, in UTC, like 2027-01-31T00:00:00Z";
+    dates.set(label, Date.parse(date));
   }
   const key = keyOf(name, digest.slice("sha256:".length), dates.get("not_before"), dates.get("expires"));
   if (key.notBefore >= key.expires) return "never valid: not_before must be earlier than expires";
-  if (seen.has(hexOf(key))) return "a key given twice: keep one, or make another with npm run keygen";
-  seen.add(hexOf(key));
-  return key;
+  const isKnown = known.some((other) => Buffer.compare(other.hash, key.hash) === 0);
+  return isKnown ? "a key given twice: keep one, or make another with npm run keygen" : key;
 }
 
-// RFC 3339 date-time in UTC and whole seconds; NaN if it isn't one. The way back refuses what Date rolls over, like
-// February 30 or 24:00:00.
-function parseDate(text: string): number {
-  const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : NaN;
-  return !Number.isNaN(date) && formatDate(date) === text ? date : NaN;
+/** Whether `text` is RFC 3339's date-time in UTC and whole seconds, and a real date: not February 30 or 24:00:00. */
+function isDate(text: string): boolean {
+  return /^\d{4}-/.test(text) && new Date(text).toJSON() === text.replace("Z", ".000Z");
 }
 
 function keyOf(name: string, hex: string, notBefore = -Infinity, expires = Infinity): Key {
   // A copy: a small Buffer shares its memory with others, and a structured clone would take all of it along.
   return { name, hash: new Uint8Array(Buffer.from(hex, "hex")), notBefore, expires };
-}
-
-function hexOf(key: Key): string {
-  return Buffer.from(key.hash).toString("hex");
 }

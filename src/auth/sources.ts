@@ -9,25 +9,26 @@ export interface Variable {
   readonly place: string;
 }
 
-/** What keys are read with, and where to put what is found wrong, or worth a word: one line each, without a value. */
-export interface KeyReader {
+/** What settings are read with, and where to put what is found wrong, or worth a word: a line each, without a value. */
+export interface Reader {
   /** The variable of a name; undefined where it is not set. */
   readonly lookup: (name: string) => Variable | undefined;
   /** What relative paths are relative to. */
   readonly directory: string;
-  /** Whether a weak plaintext key is only warned about. */
-  readonly allowWeak: boolean;
   /** In ms since the epoch. */
   readonly now: number;
   readonly faults: string[];
   readonly warnings: string[];
 }
 
-/** Reads SERVICE_API_KEY or SERVICE_API_KEY_FILE, a key named `default`, and SERVICE_API_KEYS_FILE. Never throws. */
-export function readKeys(reader: KeyReader): KeySet {
+/**
+ * Reads SERVICE_API_KEY or SERVICE_API_KEY_FILE, a key named `default`, and SERVICE_API_KEYS_FILE. Never throws.
+ * `allowWeak`: a weak plaintext key is only warned about.
+ */
+export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
   const { faults, warnings, now } = reader;
   const earlier = faults.length;
-  const single = readPlainKey(reader);
+  const single = readPlainKey(reader, allowWeak);
   const keys = [...single, ...readKeysFile(reader, single)];
   if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired")) faults.push(NO_KEY);
   warnings.push(...keyWarnings(keys, now));
@@ -50,20 +51,22 @@ const NO_KEY =
   "SERVICE_API_KEY: no usable key is set: put one into .env with npm run keygen, " +
   "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
 
-function readPlainKey(reader: KeyReader): KeySet {
+function readPlainKey(reader: Reader, allowWeak: boolean): KeySet {
   const direct = reader.lookup("SERVICE_API_KEY");
   const file = reader.lookup("SERVICE_API_KEY_FILE");
   if (direct !== undefined && file !== undefined) {
-    reader.faults.push(`SERVICE_API_KEY (${direct.place}), SERVICE_API_KEY_FILE (${file.place}): both are set: remove one`);
+    const places = `SERVICE_API_KEY (${direct.place}), SERVICE_API_KEY_FILE (${file.place})`;
+    reader.faults.push(`${places}: both are set: remove one`);
     return [];
   }
-  if (direct !== undefined) return checkPlainKey(reader, `SERVICE_API_KEY (${direct.place})`, direct.value);
+  if (direct !== undefined) return checkPlainKey(reader, `SERVICE_API_KEY (${direct.place})`, direct.value, allowWeak);
   const read = readFile(reader, "SERVICE_API_KEY_FILE", file);
   // Latin-1 shows every byte that isn't ASCII as a character that isn't, either.
-  return read === undefined ? [] : checkPlainKey(reader, read.label, read.bytes.toString("latin1").replace(/\r?\n$/, ""));
+  const text = (bytes: Buffer): string => bytes.toString("latin1").replace(/\r?\n$/, "");
+  return read === undefined ? [] : checkPlainKey(reader, read.label, text(read.bytes), allowWeak);
 }
 
-function checkPlainKey({ allowWeak, faults, warnings }: KeyReader, label: string, key: string): KeySet {
+function checkPlainKey({ faults, warnings }: Reader, label: string, key: string, allowWeak: boolean): KeySet {
   const fault = plainKeyFault(key);
   const weakness = weaknessOf(key);
   if (fault !== undefined) faults.push(`${label}: ${fault}`);
@@ -72,7 +75,7 @@ function checkPlainKey({ allowWeak, faults, warnings }: KeyReader, label: string
   return keySetOf({ default: key });
 }
 
-function readKeysFile(reader: KeyReader, others: KeySet): KeySet {
+function readKeysFile(reader: Reader, others: KeySet): KeySet {
   const name = "SERVICE_API_KEYS_FILE";
   const read = readFile(reader, name, reader.lookup(name));
   if (read === undefined) return [];
@@ -82,7 +85,7 @@ function readKeysFile(reader: KeyReader, others: KeySet): KeySet {
 }
 
 function readFile(
-  { directory, faults, warnings }: KeyReader,
+  { directory, faults, warnings }: Reader,
   name: string,
   variable: Variable | undefined,
 ): { label: string; bytes: Buffer } | undefined {

@@ -1,36 +1,33 @@
-/** HTML that is safe to send: only the tag `html` makes it, and that escapes everything else. */
-class Html {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-}
+/** HTML that is safe to send: only this file makes it, and it escapes everything else. */
+class Html extends String {}
 
 export type { Html };
 
-/** What may stand in a template: text, which is escaped; HTML and lists of it; nothing, for undefined and false. */
-export type Value = string | boolean | undefined | Html | readonly Html[];
-
-/** The tag of an HTML template. Text is escaped, so that it may stand between tags and between double quotes. */
-export function html(template: TemplateStringsArray, ...values: readonly Value[]): Html {
+/**
+ * The tag of an HTML template. Text is escaped, so that it may stand between tags and between double quotes;
+ * HTML stands as it is, a list as its items, and anything else as nothing.
+ */
+export function html(template: TemplateStringsArray, ...values: readonly unknown[]): Html {
   return new Html(String.raw({ raw: template }, ...values.map(toText)));
 }
 
-/** Text that stands between tags, where quotes need no escape. */
-export function text(value: string): Html {
-  return new Html(value.replace(/[&<>]/g, escape));
-}
-
 /** `items` with `separator` between them. */
-export function join(items: readonly Html[], separator: string): Html {
-  return html`${items.map((item, index) => html`${index === 0 ? "" : separator}${item}`)}`;
+export function join(items: readonly unknown[], separator: string): Html {
+  return html`${items.flatMap((item) => [separator, item]).slice(1)}`;
 }
 
-function toText(value: Value): string {
-  if (value instanceof Html) return value.text;
+/** A value as JSON, to stand between tags; what is short and holds no list or object stands on one line. */
+export function json(value: unknown): Html {
+  const lines = JSON.stringify(value, null, 2) ?? "";
+  // No string of JSON holds a line break, so that only the blanks between values change.
+  const oneLine = (part: string): string => part.replace(/,\n */g, ", ").replace(/\n */g, "");
+  return new Html(lines.replace(/[[{]\n[^[\]{}]{0,80}\n *[\]}]/g, oneLine).replace(/[&<>]/g, escape));
+}
+
+function toText(value: unknown): string {
+  if (value instanceof Html) return value.toString();
   if (Array.isArray(value)) return value.map(toText).join("");
-  return String(value || "").replace(/[&<>"]/g, escape);
+  return typeof value === "string" ? value.replace(/[&<>"]/g, escape) : "";
 }
 
 function escape(character: string): string {

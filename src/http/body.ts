@@ -57,7 +57,7 @@ export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
   if (body.length === 0) return NO_BODY;
   if (!isUtf8(body)) return NOT_UTF8;
   // One byte order mark may stand before the text (RFC 8259 8.1).
-  const text = body.toString("utf8").replace(/^\ufeff/, "");
+  const text = body.toString("utf8", body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
   const faults: Fault[] = [];
   let input: unknown;
   try {

@@ -68,7 +68,7 @@ export class Connections {
     this.draining = true;
     const late = performance.now() + GRACE_MS;
     // libuv accepts one connection a turn; closing the server would reset those that wait in the kernel's queue.
-    for (let before = -1; this.#accepted > before && performance.now() < late; await nextTurn()) before = this.#accepted;
+    for (let seen = -1; this.#accepted > seen && performance.now() < late; await nextTurn()) seen = this.#accepted;
     // Not http's close(): that one resets idle connections at once, with a request that is about to be read.
     NetServer.prototype.close.call(server);
     while (this.#closeIdle(performance.now(), late) > 0) await sleep(POLL_MS);

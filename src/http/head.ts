@@ -4,10 +4,7 @@ import { HttpError } from "./error.ts";
 import type { Refusal } from "./route.ts";
 
 /** How large a request's header section may be. */
-export const MAX_HEADER_BYTES = 16_384;
-
-/** How many fields it may have. */
-export const MAX_HEADER_FIELDS = 100;
+export const HEADER_LIMITS = { bytes: 16_384, fields: 100 } as const;
 
 /** What an `Expect` field asks for (RFC 9110 10.1.1). */
 export type Expectation = "none" | "100-continue" | "unknown";
@@ -18,7 +15,7 @@ export function checkHead(request: IncomingMessage, expectation: Expectation): R
   // "PRI * HTTP/2.0" is no request but the preface of another protocol.
   if (request.method === "PRI") return NOT_HTTP;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") return UNSUPPORTED_VERSION;
-  if (rawHeaders.length > 2 * MAX_HEADER_FIELDS) return HEADER_TOO_LARGE;
+  if (rawHeaders.length > 2 * HEADER_LIMITS.fields) return HEADER_TOO_LARGE;
   if (!hasValidHost(request)) return BAD_HOST;
   const coding = headers["transfer-encoding"];
   if (coding !== undefined) {
@@ -34,7 +31,7 @@ export function checkHead(request: IncomingMessage, expectation: Expectation): R
 /** The answer to a header section past either limit. */
 export const HEADER_TOO_LARGE = new HttpError(
   431,
-  `Request Header Fields Too Large: at most ${MAX_HEADER_FIELDS} fields and ${MAX_HEADER_BYTES} bytes`,
+  `Request Header Fields Too Large: at most ${HEADER_LIMITS.fields} fields and ${HEADER_LIMITS.bytes} bytes`,
 );
 
 /** The answer to bytes that are no HTTP/1.1 request. */

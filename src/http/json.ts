@@ -1,11 +1,5 @@
 /** A fault at `index`, counted in UTF-16 code units as strings are. */
-interface Fault {
-  index: number;
-  message: string;
-}
-
-const CLOSING_BRACKET = 0x5d;
-const CLOSING_BRACE = 0x7d;
+interface Fault { index: number; message: string }
 
 /**
  * Where and why a text that `JSON.parse` refused isn't JSON, in the words of CPython 3.11's `json` module.
@@ -29,19 +23,14 @@ function findFault(text: string): Fault {
   let depth = 0;
   let index = skipSpace(text, 0);
   for (;;) {
-    const start = closers[depth] === CLOSING_BRACE ? readName(text, index) : index;
+    const start = closers[depth] === 0x7d ? readName(text, index) : index; // 0x7d is "}"
     if (typeof start !== "number") return start;
-    const first = text[start];
-    if (first === "{" || first === "[") {
-      depth += 1;
-      closers[depth] = first === "{" ? CLOSING_BRACE : CLOSING_BRACKET;
-      index = skipSpace(text, start + 1);
-      if (text.charCodeAt(index) !== closers[depth]) continue;
-    } else {
-      const end = first === '"' ? readString(text, start) : readScalar(text, start);
-      if (typeof end !== "number") return end;
-      index = skipSpace(text, end);
-    }
+    const isOpening = text[start] === "{" || text[start] === "[";
+    if (isOpening) closers[++depth] = text.charCodeAt(start) + 2; // as far as "}" is from "{", and "]" from "["
+    const end = isOpening ? start + 1 : readScalar(text, start);
+    if (typeof end !== "number") return end;
+    index = skipSpace(text, end);
+    if (isOpening && text.charCodeAt(index) !== closers[depth]) continue;
     while (depth > 0 && text.charCodeAt(index) === closers[depth]) {
       depth -= 1;
       index = skipSpace(text, index + 1);
@@ -61,6 +50,16 @@ function readName(text: string, start: number): number | Fault {
   return text[index] === ":" ? skipSpace(text, index + 1) : { index, message: "Expecting ':' delimiter" };
 }
 
+// RFC 8259 sections 3 and 6: false / null / true / number, where number = [ "-" ] int [ frac ] [ exp ],
+// int = "0" / ( %x31-39 *DIGIT ), frac = "." 1*DIGIT, exp = ( "e" / "E" ) [ "-" / "+" ] 1*DIGIT.
+// The longest match counts, so what is wrong with `01` is the 1, and with `1.` the point.
+function readScalar(text: string, start: number): number | Fault {
+  if (text[start] === '"') return readString(text, start);
+  const scalar = /false|null|true|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
+  scalar.lastIndex = start;
+  return scalar.test(text) ? scalar.lastIndex : { index: start, message: "Expecting value" };
+}
+
 function readString(text: string, start: number): number | Fault {
   for (let index = start + 1; index < text.length; index += 1) {
     const char = text.charAt(index);
@@ -76,15 +75,6 @@ function readString(text: string, start: number): number | Fault {
     }
   }
   return { index: start, message: "Unterminated string starting at" };
-}
-
-// RFC 8259 sections 3 and 6: false / null / true / number, where number = [ "-" ] int [ frac ] [ exp ],
-// int = "0" / ( %x31-39 *DIGIT ), frac = "." 1*DIGIT, exp = ( "e" / "E" ) [ "-" / "+" ] 1*DIGIT.
-// The longest match counts, so what is wrong with `01` is the 1, and with `1.` the point.
-function readScalar(text: string, start: number): number | Fault {
-  const scalar = /false|null|true|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
-  scalar.lastIndex = start;
-  return scalar.test(text) ? scalar.lastIndex : { index: start, message: "Expecting value" };
 }
 
 // RFC 8259 section 2: ws = *( %x20 / %x09 / %x0A / %x0D ), which is less than \s.

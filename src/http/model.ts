@@ -11,11 +11,9 @@ export function object<T extends object>(members: { readonly [K in keyof T]: Mod
     }
     for (const [name, model] of models) {
       // Own members only: what every object inherits was not sent by the client.
-      if (Object.hasOwn(input, name)) {
-        value[name] = model((input as Record<string, unknown>)[name], [...loc, name], faults);
-      } else {
-        faults.push(fault("missing", [...loc, name], "Field required", input));
-      }
+      const place = [...loc, name];
+      if (Object.hasOwn(input, name)) value[name] = model((input as Record<string, unknown>)[name], place, faults);
+      else faults.push(fault("missing", place, "Field required", input));
     }
     return value as T;
   };
@@ -32,18 +30,12 @@ export function string(): Model<string> {
 
 /** A fault that shows the client what it sent, unless that is over 1,024 bytes of JSON or can't be written as JSON. */
 export function fault(type: string, loc: Fault["loc"], msg: string, input: unknown): Fault {
-  return isShort(input) ? { type, loc, msg, input } : { type, loc, msg };
-}
-
-const MAX_INPUT_BYTES = 1024;
-
-const NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from";
-
-function isShort(input: unknown): boolean {
   try {
-    return Buffer.byteLength(JSON.stringify(input)) <= MAX_INPUT_BYTES;
+    if (Buffer.byteLength(JSON.stringify(input)) <= 1024) return { type, loc, msg, input };
   } catch {
     // JSON.parse reads any depth, JSON.stringify runs out of stack.
-    return false;
   }
+  return { type, loc, msg };
 }
+
+const NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from";

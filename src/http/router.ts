@@ -11,18 +11,19 @@ export interface Router {
 
 /** Builds the router. Throws an Error that names both routes, or the one at fault, when the table holds a mistake. */
 export function createRouter(routes: readonly Route[]): Router {
-  const resources = new Map<string, Resource>();
-  routes.forEach((route, index) => addRoute(resources, route, `routes[${index}] ${route.method} ${route.path}`));
-  for (const resource of resources.values()) {
-    const allow = [...resource.routes.keys()].sort().join(", ");
-    resource.notAllowed = new HttpError(405, "Method Not Allowed", ["Allow", allow]);
-  }
+  const resources: Resources = new Map();
+  routes.forEach((route, index) => {
+    const { method, path } = route;
+    const methods = resources.get(path) ?? new Map<string, Route>();
+    const earlier = methods.get(method);
+    const again = earlier && `the same method and path as routes[${routes.indexOf(earlier)}] ${method} ${path}`;
+    const fault = faultOf(route) ?? again;
+    if (fault !== undefined) throw new Error(`routes[${index}] ${method} ${path}: ${fault}`);
+    resources.set(path, methods.set(method, route));
+    if (method === "GET") methods.set("HEAD", route);
+  });
   return {
-    match(method, path, query) {
-      const resource = resources.get(path);
-      if (resource === undefined) return elsewhere(resources, path, query);
-      return resource.routes.get(method) ?? resource.notAllowed;
-    },
+    match: (method, path, query) => resources.get(path)?.get(method) ?? refusal(resources, path, query),
   };
 }
 
@@ -34,14 +35,8 @@ export function splitTarget(target: string): { path: string; query: string } {
   return { path: local.slice(0, mark) || "/", query: local.slice(mark) };
 }
 
-/** All that is known of one path. */
-interface Resource {
-  /** By method; a GET route stands under HEAD too. */
-  readonly routes: Map<string, Route>;
-  /** By method, where the route was declared. */
-  readonly places: Map<string, string>;
-  notAllowed: HttpError;
-}
+/** The routes by path and method; a GET route stands under HEAD too. */
+type Resources = Map<string, Map<string, Route>>;
 
 // absolute-form = scheme "://" authority path-abempty [ "?" query ]
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
@@ -50,21 +45,6 @@ const ORIGIN = /^https?:\/\/[^/?#]*/i;
 const PATH = /^(?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+)$/;
 
 const NOT_FOUND = new HttpError(404, "Not Found");
-
-function addRoute(resources: Map<string, Resource>, route: Route, place: string): void {
-  const fault = faultOf(route);
-  if (fault !== undefined) throw new Error(`${place}: ${fault}`);
-  let resource = resources.get(route.path);
-  if (resource === undefined) {
-    resource = { routes: new Map(), places: new Map(), notAllowed: NOT_FOUND };
-    resources.set(route.path, resource);
-  }
-  const earlier = resource.places.get(route.method);
-  if (earlier !== undefined) throw new Error(`${place}: the same method and path as ${earlier}`);
-  resource.places.set(route.method, place);
-  resource.routes.set(route.method, route);
-  if (route.method === "GET") resource.routes.set("HEAD", route);
-}
 
 function faultOf({ method, path, dependencies, body, handler }: Route): string | undefined {
   if (!METHODS.includes(method)) return "the method must be one of node:http's, in capitals";
@@ -78,8 +58,10 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
   return undefined;
 }
 
-/** The answer for a path that has no route: its spelling without the last slash may have one. */
-function elsewhere(resources: Map<string, Resource>, path: string, query: string): HttpError {
+/** The answer where there is no route for the method, or none for the path: that without its last slash may have one. */
+function refusal(resources: Resources, path: string, query: string): HttpError {
+  const methods = resources.get(path)?.keys();
+  if (methods !== undefined) return new HttpError(405, "Method Not Allowed", ["Allow", [...methods].sort().join(", ")]);
   const bare = path.slice(0, -1);
   if (!path.endsWith("/") || !resources.has(bare)) return NOT_FOUND;
   // Relative, so that neither the client's Host nor a prefix that a proxy strips matters.

@@ -12,6 +12,7 @@ import type { Reply } from "./route.ts";
 export function send(exchange: Exchange, { status, headers, body }: Reply): void {
   const { request, response, requestId, connection } = exchange;
   const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
+  if (!(status >= 200 && status <= 599)) throw new RangeError("a final status is 200 to 599");
   if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new TypeError("a body is text or bytes");
   // RFC 9110 8.6: no Content-Length where there can be no content, unless it is that of the GET.
   const length = Buffer.byteLength(body);

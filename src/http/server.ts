@@ -5,7 +5,7 @@ import { checkBodyFields, parseBody, readBody } from "./body.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./error.ts";
 import { type Answered, type Connection, Exchange, requestIdOf } from "./exchange.ts";
-import { checkHead, type Expectation, HEADER_TOO_LARGE, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, NOT_HTTP } from "./head.ts";
+import { checkHead, type Expectation, HEADER_LIMITS, HEADER_TOO_LARGE, NOT_HTTP } from "./head.ts";
 import type { Reply, Route } from "./route.ts";
 import { createRouter, type Router } from "./router.ts";
 import { send, sendRaw, stopAtLimit } from "./send.ts";
@@ -44,7 +44,7 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   const connections = new Connections(report);
   const server = createServer({
     insecureHTTPParser: false,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    maxHeaderSize: HEADER_LIMITS.bytes,
     // checkHead() sees to it, in JSON.
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
@@ -54,7 +54,7 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   });
   const service: Service = { server, connections, router, limits, reports };
   // node:http drops what is past this without a word: one more than checkHead() lets through.
-  server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
+  server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;
   const watch = setInterval(() => connections.watchUnread(limits.requestTimeoutMs), CHECK_INTERVAL_MS).unref();
   server.on("close", () => clearInterval(watch));

@@ -3,15 +3,9 @@ import { createHash } from "node:crypto";
 import { type Context, type Reply, type Route, route } from "../http/route.ts";
 
 /** The text of each file of the docs, in UTF-8. */
-export interface DocsFiles {
-  readonly page: string;
-  readonly openapi: string;
-  readonly css: string;
-  readonly js: string;
-  readonly icon: string;
-}
+export type DocsFiles = Readonly<Record<"page" | "openapi" | "css" | "js" | "icon", string>>;
 
-/** The routes of the docs page, of what it loads, and of the OpenAPI document; like FastAPI's, none is in the document. */
+/** The routes of the docs page, of what it loads, and of the OpenAPI document. As in FastAPI, it lists none of them. */
 export function docsRoutes({ page, openapi, css, js, icon }: DocsFiles): Route[] {
   return [
     fileRoute("/docs", "text/html; charset=utf-8", page, PAGE_HEADERS),
@@ -29,10 +23,8 @@ const CSP =
 const ASSET_HEADERS: readonly string[] = ["Cross-Origin-Resource-Policy", "same-origin"];
 
 const PAGE_HEADERS: readonly string[] = [
-  ...["Content-Security-Policy", CSP],
-  ...["Referrer-Policy", "no-referrer"],
-  ...["Cross-Origin-Opener-Policy", "same-origin"],
-  ...ASSET_HEADERS,
+  ...["Content-Security-Policy", CSP, "Referrer-Policy", "no-referrer"],
+  ...["Cross-Origin-Opener-Policy", "same-origin", ...ASSET_HEADERS],
 ];
 
 function fileRoute(path: string, type: string, text: string, headers: readonly string[]): Route {
@@ -41,16 +33,12 @@ function fileRoute(path: string, type: string, text: string, headers: readonly s
   const common = ["Cache-Control", "no-cache", "ETag", etag, ...headers];
   const whole: Reply = { status: 200, headers: ["Content-Type", type, ...common], body };
   const unchanged: Reply = { status: 304, headers: common, body: "" };
-  return route({
-    method: "GET",
-    path,
-    includeInSchema: false,
-    handler: (_body, { request }: Context) => (matches(request.headers["if-none-match"], etag) ? unchanged : whole),
-  });
+  const handler = (_body: undefined, { request }: Context): Reply =>
+    matches(request.headers["if-none-match"] ?? "", etag) ? unchanged : whole;
+  return route({ method: "GET", path, includeInSchema: false, handler });
 }
 
 /** Whether an If-None-Match field names the tag: `"*"`, or a list of tags compared weakly (RFC 9110 13.1.2). */
-function matches(field: string | undefined, etag: string): boolean {
-  if (field === undefined) return false;
+function matches(field: string, etag: string): boolean {
   return field.trim() === "*" || field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
 }

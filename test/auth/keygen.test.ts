@@ -96,6 +96,16 @@ test("the days left in the list change at the second of the expiry, day by day",
   assert.deepEqual(states, ["active         2", "active         1", "expired        0"]);
 });
 
+test("days left are whole days, 0 once the key has expired, and none for a key that never does", () => {
+  const { keys } = parseKeysFile(Buffer.from(`ci sha256:${"1".repeat(64)} expires=2027-01-31T00:00:00Z`));
+  const expires = keys[0]?.expires ?? NaN;
+  const rows: [number, number][] = [[-DAY, 1], [-DAY + 1, 0], [-1, 0], [0, 0], [DAY, 0], [-400.5 * DAY, 400]];
+  for (const [offset, days] of rows) {
+    assert.equal(listKeys(keys, expires + offset).split("\n")[1]?.slice(59), String(days));
+  }
+  assert.equal(listKeys(keySetOf({ default: "k" }), NOW).split("\n")[1]?.slice(59), "never expires");
+});
+
 test("a .env is made with a fresh key, for its owner only, and said so without the key", () => {
   const path = join(directory, "fresh.env");
   const { stdout, stderr, exitCode } = createEnvFile(path);

@@ -29,7 +29,9 @@ test("the guard is named as in the original, and takes the keys that are in forc
     const request = { headers: { "x-api-key": key }, rawHeaders: ["X-API-Key", key] };
     const context = { request, key: undefined, denied: undefined } as unknown as Context;
     const refusal = guard(context);
-    assert.ok(context.key === undefined ? refusal instanceof HttpError && refusal.status === 401 : refusal === undefined);
+    assert.ok(
+      context.key === undefined ? refusal instanceof HttpError && refusal.status === 401 : refusal === undefined,
+    );
     return { key: context.key, denied: context.denied };
   };
   assert.deepEqual(ask("1"), { key: "a", denied: undefined });
@@ -66,7 +68,11 @@ const DENIALS: readonly (readonly [string, readonly string[], string])[] = [
   ["the right key and an empty field", [`X-API-Key: ${KEY}`, "X-API-Key:"], "duplicate"],
   ["an empty field and the right key", ["X-API-Key:", `X-API-KEY: ${KEY}`], "duplicate"],
   ["two empty fields", ["X-API-Key:", "X-API-Key:"], "duplicate"],
-  ["the key three times, far apart", [`X-API-Key: ${KEY}`, "A: b", `x-API-key: ${KEY}`, "C: d", `X-API-KEY: ${KEY}`], "duplicate"],
+  [
+    "the key three times, far apart",
+    [`X-API-Key: ${KEY}`, "A: b", `x-API-key: ${KEY}`, "C: d", `X-API-KEY: ${KEY}`],
+    "duplicate",
+  ],
   ["a key that has expired", [`X-API-Key: ${EXPIRED}`], "expired"],
   ["a key that is not valid yet", [`X-API-Key: ${FUTURE}`], "not_yet_valid"],
   ["the hash of the key", [`X-API-Key: sha256:${hash("sha256", KEY)}`], "unknown"],
@@ -75,7 +81,11 @@ const DENIALS: readonly (readonly [string, readonly string[], string])[] = [
   ["the key in Authorization", [`Authorization: ${KEY}`], "missing"],
   ["the key as a bearer token", [`Authorization: Bearer ${KEY}`], "missing"],
   ["the key in a cookie", [`Cookie: X-API-Key=${KEY}`], "missing"],
-  ["the key in a misnamed field", [`API-Key: ${KEY}`, `X_API_Key: ${KEY}`, `X-API-Key-: ${KEY}`, `XAPIKey: ${KEY}`], "missing"],
+  [
+    "the key in a misnamed field",
+    [`API-Key: ${KEY}`, `X_API_Key: ${KEY}`, `X-API-Key-: ${KEY}`, `XAPIKey: ${KEY}`],
+    "missing",
+  ],
 ];
 
 describe("the guard on the wire", { concurrency: 8 }, () => {
@@ -107,7 +117,16 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     ids += 1;
     const id = `id-${ids}`;
     const client = await open(service.port);
-    client.send(lines(`POST ${target} HTTP/1.1`, "Host: x", `X-Request-Id: ${id}`, framing, "Content-Type: application/json", ...fields) + body);
+    client.send(
+      lines(
+        `POST ${target} HTTP/1.1`,
+        "Host: x",
+        `X-Request-Id: ${id}`,
+        framing,
+        "Content-Type: application/json",
+        ...fields,
+      ) + body,
+    );
     await client.until(1);
     const line = service.answered.find(({ requestId }) => requestId === id);
     client.socket.destroy();
@@ -116,14 +135,11 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     return { text, denied: line?.denied, key: line?.key };
   }
 
-  const DENIAL = lines(
-    "HTTP/1.1 401 Unauthorized",
-    "X-Content-Type-Options: nosniff",
-    "Content-Type: application/json",
-    "Cache-Control: no-store",
-    "WWW-Authenticate: X-API-Key",
-    "Content-Length: 39",
-  ) + '{"detail":"Invalid or missing API Key"}';
+  const DENIAL =
+    lines(
+      "HTTP/1.1 401 Unauthorized", "X-Content-Type-Options: nosniff", "Content-Type: application/json",
+      "Cache-Control: no-store", "WWW-Authenticate: X-API-Key", "Content-Length: 39",
+    ) + '{"detail":"Invalid or missing API Key"}';
 
   for (const [what, fields, denied] of DENIALS) {
     test(`${what}: the log says ${denied}, the client gets the same bytes as ever`, async () => {
@@ -148,7 +164,11 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
   for (const [what, framing, body] of BODIES) {
     test(`${what} without a key, or with a wrong one, is the same 401 before the body is looked at`, async () => {
       assert.deepEqual(await ask([], { framing, body }), { text: DENIAL, denied: "missing", key: undefined });
-      assert.deepEqual(await ask(["X-API-Key: bad"], { framing, body }), { text: DENIAL, denied: "unknown", key: undefined });
+      assert.deepEqual(await ask(["X-API-Key: bad"], { framing, body }), {
+        text: DENIAL,
+        denied: "unknown",
+        key: undefined,
+      });
     });
   }
 
@@ -205,7 +225,13 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
 
 test("a denial costs the same work whatever its reason: one hash, and every key compared", () => {
   let reads = 0;
-  const counted = keyring.current.map((key) => ({ ...key, get hash(): Uint8Array { reads += 1; return key.hash; } }));
+  const counted = keyring.current.map((key) => ({
+    ...key,
+    get hash(): Uint8Array {
+      reads += 1;
+      return key.hash;
+    },
+  }));
   const guard = createGuard({ current: counted });
   const works = DENIALS.map(([, fields]) => {
     reads = 0;

@@ -43,25 +43,31 @@ test("no Content-Length is a declared length of 0", () => {
 });
 
 const TYPES = [
-  "application/json", "APPLICATION/JSON", "Application/Json", "application/json;charset=UTF-8", "application/json; charset=latin-1",
-  "application/json ; Charset=\"utf-8\"", "application/json ;", "application/json;", "application/json\t;x", "application/json ",
-  "application/json;charset=utf-16", "application/vnd.x+json", "application/problem+json", "application/ld+json;a=b",
-  "application/VND.X+JSON", "application/a+b+json", "application/vnd.api-v1.2_x+json", "application/json;,",
+  "application/json", "APPLICATION/JSON", "Application/Json", "application/json;charset=UTF-8",
+  "application/json; charset=latin-1", 'application/json ; Charset="utf-8"', "application/json ;", "application/json;",
+  "application/json\t;x", "application/json ", "application/json;charset=utf-16", "application/vnd.x+json",
+  "application/problem+json", "application/ld+json;a=b", "application/VND.X+JSON", "application/a+b+json",
+  "application/vnd.api-v1.2_x+json", "application/json;,",
 ];
 for (const type of TYPES) {
   test(`a body of the type ${JSON.stringify(type)} is read`, () => {
     const headers = { "content-length": "1", "content-type": type };
-    assert.equal(refusal(() => checkBodyFields(withFields(headers), LIMIT)), undefined);
+    assert.equal(
+      refusal(() => checkBodyFields(withFields(headers), LIMIT)),
+      undefined,
+    );
   });
 }
 
 const OTHER_TYPES = [
-  undefined, "", " ", "json", "text/json", "text/plain", "text/plain; application/json", "application/x-www-form-urlencoded",
-  "multipart/form-data; boundary=x", "application/octet-stream", "application/jsonx", "application/json-seq", "application/jsonp",
-  "xapplication/json", "application/xjson", "application/+json", "application/json+xml", "application/json, application/json",
-  "application/json charset=utf8", "application/json,", "application/json/x", "application//json", "application/ json",
-  "application /json", "application/vnd.x+jsonx", "application/vnd x+json", "application/a/b+json", "application/vnd.é+json", "*/*",
-  "application/*", "application/*;json", "application/javascript", "\"application/json\"", "application%2Fjson", "application/json\n",
+  undefined, "", " ", "json", "text/json", "text/plain", "text/plain; application/json",
+  "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/octet-stream",
+  "application/jsonx", "application/json-seq", "application/jsonp", "xapplication/json", "application/xjson",
+  "application/+json", "application/json+xml", "application/json, application/json", "application/json charset=utf8",
+  "application/json,", "application/json/x", "application//json", "application/ json", "application /json",
+  "application/vnd.x+jsonx", "application/vnd x+json", "application/a/b+json", "application/vnd.é+json", "*/*",
+  "application/*", "application/*;json", "application/javascript", '"application/json"', "application%2Fjson",
+  "application/json\n",
 ];
 for (const type of OTHER_TYPES) {
   test(`a body of the type ${JSON.stringify(type)} is 415, with a word on what to send`, () => {
@@ -72,7 +78,10 @@ for (const type of OTHER_TYPES) {
   });
 }
 
-const CODINGS = ["gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "compress", "identity, gzip", "gzip, identity", "gzip;q=0", "x", "utf-8"];
+const CODINGS = [
+  "gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "compress", "identity, gzip", "gzip, identity", "gzip;q=0", "x",
+  "utf-8",
+];
 for (const coding of CODINGS) {
   test(`a body with Content-Encoding: ${coding} is 415, which says that none is accepted`, () => {
     const headers = { "content-length": "1", "content-type": "application/json", "content-encoding": coding };
@@ -86,7 +95,10 @@ for (const coding of CODINGS) {
 test("Content-Encoding: identity is none, in any case", () => {
   for (const coding of ["identity", "Identity", "IDENTITY"]) {
     const headers = { "content-length": "1", "content-type": "application/json", "content-encoding": coding };
-    assert.equal(refusal(() => checkBodyFields(withFields(headers), LIMIT)), undefined);
+    assert.equal(
+      refusal(() => checkBodyFields(withFields(headers), LIMIT)),
+      undefined,
+    );
   }
 });
 
@@ -101,7 +113,11 @@ test("the fields are checked in this order: no body, type, coding, size", () => 
     [{ "transfer-encoding": "chunked", "content-type": "application/json" }, 0],
   ];
   for (const [headers, status] of rows) {
-    assert.equal(refusal(() => checkBodyFields(withFields(headers), LIMIT))?.status ?? 0, status, JSON.stringify(headers));
+    assert.equal(
+      refusal(() => checkBodyFields(withFields(headers), LIMIT))?.status ?? 0,
+      status,
+      JSON.stringify(headers),
+    );
   }
 });
 
@@ -139,9 +155,16 @@ for (const [what, body, position] of NO_JSON) {
     assert.equal(error?.status, 422);
     const { detail } = JSON.parse(error?.body ?? "") as { detail: Record<string, unknown>[] };
     assert.equal(detail.length, 1);
-    assert.deepEqual({ ...detail[0], ctx: undefined }, {
-      type: "json_invalid", loc: ["body", position], msg: "JSON decode error", input: {}, ctx: undefined,
-    });
+    assert.deepEqual(
+      { ...detail[0], ctx: undefined },
+      {
+        type: "json_invalid",
+        loc: ["body", position],
+        msg: "JSON decode error",
+        input: {},
+        ctx: undefined,
+      },
+    );
     assert.match(JSON.stringify(detail[0]?.["ctx"]), /^\{"error":"[^"]+"\}$/);
   });
 }
@@ -212,7 +235,8 @@ test("the body's limit counts bytes, however they are cut: the limit is taken, o
       for (let at = 0; at < total; at += size) request.emit("data", Buffer.alloc(Math.min(size, total - at)));
       request.emit("end");
       if (total === LIMIT) assert.equal((await body).length, LIMIT);
-      else await assert.rejects(body, (error: HttpError) => error.status === 413 && error.body.includes(`${LIMIT} bytes`));
+      else
+        await assert.rejects(body, (error: HttpError) => error.status === 413 && error.body.includes(`${LIMIT} bytes`));
     }
   }
 });
@@ -264,7 +288,12 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
 
   test("a length past the limit is 413 at once, without waiting for a byte of the body", async () => {
     for (const length of ["101", "10485760", "1073741824", "9007199254740993"]) {
-      const head = lines("POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", `Content-Length: ${length}`);
+      const head = lines(
+        "POST /echo HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        `Content-Length: ${length}`,
+      );
       assert.deepEqual(await statuses(Buffer.from(head)), [413], length);
     }
   });
@@ -293,7 +322,10 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
 
   test("an empty chunked body is no body: 422 missing", async () => {
     const { answers } = await exchange(service.port, postChunks("", 1));
-    assert.deepEqual(answers.map(({ status, body }) => [status, body]), [[422, NO_BODY]]);
+    assert.deepEqual(
+      answers.map(({ status, body }) => [status, body]),
+      [[422, NO_BODY]],
+    );
   });
 
   test("an empty chunked body is of a type: 415 before 422", async () => {
@@ -302,8 +334,13 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   });
 
   test("chunk extensions and trailer fields are read and ignored", async () => {
-    const head = lines("POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked");
-    assert.deepEqual(await statuses(Buffer.from(`${head}3;a=b;c="d"\r\n[1]\r\n0;x\r\nContent-Type: text/plain\r\nA: b\r\n\r\n`)), [200]);
+    const head = lines(
+      "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+    );
+    assert.deepEqual(
+      await statuses(Buffer.from(`${head}3;a=b;c="d"\r\n[1]\r\n0;x\r\nContent-Type: text/plain\r\nA: b\r\n\r\n`)),
+      [200],
+    );
   });
 
   const broken: readonly (readonly [string, string])[] = [
@@ -316,9 +353,14 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   ];
   for (const [what, chunks] of broken) {
     test(`${what} is one 400, and the connection closes`, async () => {
-      const head = lines("POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked");
+      const head = lines(
+        "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+      );
       const { answers, closed, reset } = await exchange(service.port, `${head}${chunks}`, { close: true });
-      assert.deepEqual(answers.map(({ status, headers }) => [status, headers["connection"]]), [[400, "close"]]);
+      assert.deepEqual(
+        answers.map(({ status, headers }) => [status, headers["connection"]]),
+        [[400, "close"]],
+      );
       assert.deepEqual([closed, reset], [true, false]);
     });
   }
@@ -327,7 +369,10 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
     const fields = "Content-Encoding: gzip";
     for (const body of [gzipSync("[1]"), Buffer.from("[1]"), gzipSync(Buffer.alloc(30_000)).subarray(0, 90)]) {
       const { answers } = await exchange(service.port, postEcho(body, fields));
-      assert.deepEqual(answers.map(({ status, headers }) => [status, headers["accept-encoding"]]), [[415, "identity"]]);
+      assert.deepEqual(
+        answers.map(({ status, headers }) => [status, headers["accept-encoding"]]),
+        [[415, "identity"]],
+      );
     }
     assert.deepEqual(await statuses(postEcho("[1]", "Content-Encoding: identity")), [200]);
     assert.deepEqual(await statuses(postEcho("[1]", "Content-Encoding: identity", "Content-Encoding: gzip")), [415]);
@@ -337,6 +382,9 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
     const smuggled = lines("GET /smuggled HTTP/1.1", "Host: x");
     const text = `${postEcho(smuggled).toString("latin1")}${postEcho("[1]").toString("latin1")}`;
     const { answers } = await exchange(service.port, text, { count: 2 });
-    assert.deepEqual(answers.map(({ status }) => status), [422, 200]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [422, 200],
+    );
   });
 });

@@ -24,7 +24,11 @@ async function serveSlow(limits: Partial<Limits> = {}): Promise<Slow> {
   const started = await serveRoutes(
     [
       echo,
-      route({ method: "GET", path: "/slow", handler: async (_body, context) => (await slow(context), json(200, "slow")) }),
+      route({
+        method: "GET",
+        path: "/slow",
+        handler: async (_body, context) => (await slow(context), json(200, "slow")),
+      }),
       route({ method: "GET", path: "/health", limited: false, handler: (_body, { draining }) => json(200, draining) }),
     ],
     limits,
@@ -62,7 +66,11 @@ describe("requests in flight", () => {
   test("refusals of every kind, and clients that leave, free their places", async () => {
     const service = await serveSlow({ maxInFlight: 1, maxBodyBytes: 10 });
     const refused = [
-      postEcho("x"), postEcho(""), postEcho("1".repeat(11)), postEcho("\xff"), Buffer.from(lines("POST /echo HTTP/1.1", "Host: x")),
+      postEcho("x"),
+      postEcho(""),
+      postEcho("1".repeat(11)),
+      postEcho("\xff"),
+      Buffer.from(lines("POST /echo HTTP/1.1", "Host: x")),
       Buffer.from(lines("GET /slow HTTP/1.1")),
     ];
     for (let round = 0; round < 3; round++) for (const request of refused) await exchange(service.port, request);
@@ -70,7 +78,10 @@ describe("requests in flight", () => {
       const client = await sending(service.port, SLOW);
       await until(() => service.entered.length === round, "the handler");
       client.socket.resetAndDestroy();
-      await until(() => service.answered.filter(({ status }) => status === null).length === round, "the client to be gone");
+      await until(
+        () => service.answered.filter(({ status }) => status === null).length === round,
+        "the client to be gone",
+      );
     }
     const half = await sending(service.port, postEcho("12345").subarray(0, -1));
     await sleep(20);
@@ -86,7 +97,10 @@ describe("requests in flight", () => {
     const client = await sending(service.port, SLOW.repeat(3));
     await until(() => service.entered.length === 2, "two in flight");
     service.letGo();
-    assert.deepEqual((await client.until(3)).map(({ status }) => status), [200, 200, 503]);
+    assert.deepEqual(
+      (await client.until(3)).map(({ status }) => status),
+      [200, 200, 503],
+    );
     client.socket.destroy();
     service.close();
   });
@@ -105,7 +119,8 @@ describe("connections", () => {
       assert.equal((await client.until(2))[1]?.status, 200);
     }
     held[0]?.socket.destroy();
-    const isServed = async (): Promise<boolean> => (await exchange(service.port, HEALTH, { limitMs: 1000 })).answers.length === 1;
+    const isServed = async (): Promise<boolean> =>
+      (await exchange(service.port, HEALTH, { limitMs: 1000 })).answers.length === 1;
     for (let tries = 0; !(await isServed()); tries++) assert.ok(tries < 100, "a place is lost");
     service.close();
   });
@@ -136,7 +151,10 @@ describe("connections", () => {
     client.socket.destroy();
     await until(() => service.answered.length === 5, "the lines");
     await sleep(50);
-    assert.deepEqual(service.answered.map(({ status }) => status), [null, null, null, null, null]);
+    assert.deepEqual(
+      service.answered.map(({ status }) => status),
+      [null, null, null, null, null],
+    );
     assert.ok(service.entered.every(({ signal }) => signal.aborted));
     assert.deepEqual(service.failures, []);
     service.close();
@@ -167,9 +185,12 @@ describe("draining", () => {
     await clients[3]?.until(1);
     await service.connections.drain(service.server);
     for (const client of clients) await client.untilEnded();
-    await assert.rejects(new Promise((resolve, reject) => {
-      connect(service.port, "127.0.0.1").once("connect", resolve).once("error", reject);
-    }), { code: "ECONNREFUSED" });
+    await assert.rejects(
+      new Promise((resolve, reject) => {
+        connect(service.port, "127.0.0.1").once("connect", resolve).once("error", reject);
+      }),
+      { code: "ECONNREFUSED" },
+    );
   });
 
   test("answers in the making are given, also several on one connection, and none is reset", async () => {
@@ -189,7 +210,13 @@ describe("draining", () => {
       assert.deepEqual([client.answers()[0]?.status, client.answers()[0]?.body, client.reset], [200, '"slow"', false]);
       assert.equal(client.answers().at(-1)?.headers["connection"], "close");
     }
-    assert.deepEqual(clients.at(-1)?.answers().map(({ body }) => body), ['"slow"', '"slow"']);
+    assert.deepEqual(
+      clients
+        .at(-1)
+        ?.answers()
+        .map(({ body }) => body),
+      ['"slow"', '"slow"'],
+    );
   });
 
   test("a request that has arrived when it begins is answered, not reset", async () => {
@@ -202,7 +229,10 @@ describe("draining", () => {
       await new Promise((resolve) => client.socket.write("", resolve));
       await service.connections.drain(service.server);
       await client.untilEnded();
-      assert.deepEqual(client.answers().map(({ status }) => status), [200, 200]);
+      assert.deepEqual(
+        client.answers().map(({ status }) => status),
+        [200, 200],
+      );
       assert.equal(client.reset, false);
     }
   });

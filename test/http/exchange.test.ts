@@ -8,7 +8,13 @@ import { anything, lines, open, postEcho, serveRoutes, type Started } from "./st
 
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join("");
 
-const TAKEN = ["a", "0", "-", "~", "!", '"', "\\", "%00", "a".repeat(128), VISIBLE, "5f0c6b0e-3d2a-4b8f-9c1d-7e6a5b4c3d2e", "<script>"];
+const TAKEN = [
+  "a", "0", "-", "~", "!", '"', "\\", "%00",
+  "a".repeat(128),
+  VISIBLE,
+  "5f0c6b0e-3d2a-4b8f-9c1d-7e6a5b4c3d2e",
+  "<script>",
+];
 for (const id of TAKEN) {
   test(`the caller's request id ${JSON.stringify(id)} is taken over`, () => {
     assert.equal(requestIdOf(id), id);
@@ -16,8 +22,12 @@ for (const id of TAKEN) {
 }
 
 const REPLACED: readonly (string | string[] | undefined)[] = [
-  undefined, "", " ", "a b", " a", "a ", "a\t", "a\n", "\n", "a\r\nX: y", "a\0", "\x7f", "\x1b[31m", "é", "caf\xe9", "\u2028", "😀",
-  "a, b", "a".repeat(129), "a".repeat(10_000), ["a"], ["a", "b"],
+  undefined, "", " ", "a b", " a", "a ", "a\t", "a\n", "\n", "a\r\nX: y", "a\0", "\x7f", "\x1b[31m", "é", "caf\xe9",
+  "\u2028", "😀", "a, b",
+  "a".repeat(129),
+  "a".repeat(10_000),
+  ["a"],
+  ["a", "b"],
 ];
 for (const id of REPLACED) {
   test(`the caller's request id ${JSON.stringify(id)?.slice(0, 40)} is replaced by a fresh one`, () => {
@@ -57,7 +67,10 @@ describe("an exchange", () => {
         path: "/late",
         handler: async (_body, context) => {
           contexts.push(context);
-          await until(() => service.answered.some(({ path, status }) => path === "/late" && status === null), "the line");
+          await until(
+            () => service.answered.some(({ path, status }) => path === "/late" && status === null),
+            "the line",
+          );
           return json(200, null);
         },
       }),

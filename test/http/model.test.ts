@@ -37,7 +37,10 @@ for (const [text, expected] of GOOD) {
   });
 }
 
-const NOT_STRINGS = ["null", "true", "false", "0", "-0", "5", "1.5", "1e400", "12345678901234567890", "[]", '["a"]', "{}", '{"status":"a"}'];
+const NOT_STRINGS = [
+  "null", "true", "false", "0", "-0", "5", "1.5", "1e400", "12345678901234567890", "[]", '["a"]', "{}",
+  '{"status":"a"}',
+];
 
 for (const text of NOT_STRINGS) {
   test(`a status of ${text} is a fault of its own place, with what was sent`, () => {
@@ -49,21 +52,18 @@ for (const text of NOT_STRINGS) {
 }
 
 const MISSING = [
-  "{}",
-  '{"Status":"a"}',
-  '{"status ":"a"}',
-  '{"":"a"}',
-  '{"__proto__":{"status":"a"}}',
-  '{"hasOwnProperty":1}',
-  '{"constructor":{"prototype":{"status":"x"}}}',
-  '{"body":{"status":"a"}}',
+  "{}", '{"Status":"a"}', '{"status ":"a"}', '{"":"a"}', '{"__proto__":{"status":"a"}}', '{"hasOwnProperty":1}',
+  '{"constructor":{"prototype":{"status":"x"}}}', '{"body":{"status":"a"}}',
 ];
 
 for (const text of MISSING) {
   test(`${text} has no status of its own, and is shown as it was sent`, () => {
     const { faults } = check(status, text);
     assert.equal(faults.length, 1);
-    assert.deepEqual([faults[0]?.type, faults[0]?.loc, faults[0]?.msg], ["missing", ["body", "status"], "Field required"]);
+    assert.deepEqual(
+      [faults[0]?.type, faults[0]?.loc, faults[0]?.msg],
+      ["missing", ["body", "status"], "Field required"],
+    );
     assert.equal(JSON.stringify(faults[0]?.input), text);
   });
 }
@@ -71,7 +71,10 @@ for (const text of MISSING) {
 test("a member that every object inherits is not one that was sent", () => {
   for (const name of ["toString", "constructor", "hasOwnProperty", "valueOf", "isPrototypeOf"]) {
     const { faults } = check(object({ [name]: string() }), '{"status":"a"}');
-    assert.deepEqual(faults.map(({ type, loc }) => [type, loc]), [["missing", ["body", name]]]);
+    assert.deepEqual(
+      faults.map(({ type, loc }) => [type, loc]),
+      [["missing", ["body", name]]],
+    );
   }
 });
 
@@ -93,13 +96,19 @@ test("objects nest, and what is not declared is dropped on each level", () => {
 
 test("every fault of every level is reported, in the order of the declaration", () => {
   const { faults } = check(nested, '{"b":{"d":{"e":5},"c":null}}');
-  assert.deepEqual(faults.map(({ type, loc }) => [type, loc.join(".")]), [
-    ["missing", "body.a"],
-    ["string_type", "body.b.c"],
-    ["string_type", "body.b.d.e"],
-  ]);
+  assert.deepEqual(
+    faults.map(({ type, loc }) => [type, loc.join(".")]),
+    [
+      ["missing", "body.a"],
+      ["string_type", "body.b.c"],
+      ["string_type", "body.b.d.e"],
+    ],
+  );
   const { faults: shallow } = check(nested, '{"a":"1","b":[]}');
-  assert.deepEqual(shallow.map(({ type, loc }) => [type, loc.join(".")]), [["model_attributes_type", "body.b"]]);
+  assert.deepEqual(
+    shallow.map(({ type, loc }) => [type, loc.join(".")]),
+    [["model_attributes_type", "body.b"]],
+  );
 });
 
 test("a check leaves what it checks as it was", () => {
@@ -131,7 +140,10 @@ const SIZES: readonly (readonly [string, unknown, boolean])[] = [
 for (const [what, input, isShown] of SIZES) {
   test(`${what} ${isShown ? "is shown" : "is left out"}`, () => {
     const made = fault("t", ["body"], "m", input);
-    assert.deepEqual(made, isShown ? { type: "t", loc: ["body"], msg: "m", input } : { type: "t", loc: ["body"], msg: "m" });
+    assert.deepEqual(
+      made,
+      isShown ? { type: "t", loc: ["body"], msg: "m", input } : { type: "t", loc: ["body"], msg: "m" },
+    );
     assert.equal("input" in made, isShown);
     assert.ok(JSON.stringify(made).length < 1200);
   });
@@ -144,7 +156,11 @@ test("half of a surrogate pair is shown as its escape, and nothing throws", () =
 
 test("100,000 levels of lists are a fault without what was sent, and nothing throws", () => {
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
-  for (const [text, type] of [[deep, "model_attributes_type"], [`{"status":${deep}}`, "string_type"], [`{"x":${deep}}`, "missing"]]) {
+  for (const [text, type] of [
+    [deep, "model_attributes_type"],
+    [`{"status":${deep}}`, "string_type"],
+    [`{"x":${deep}}`, "missing"],
+  ]) {
     const { faults } = check(status, text ?? "");
     assert.equal(faults[0]?.type, type);
     assert.ok(!("input" in (faults[0] ?? {})));

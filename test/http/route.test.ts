@@ -18,7 +18,15 @@ test("what a declaration leaves out is none, or true", () => {
 test("what a declaration says is kept as it is", () => {
   const dependencies = [(): void => {}];
   const body = MODEL;
-  const made = route({ method: "POST", path: "/a", dependencies, body, includeInSchema: false, limited: false, handler });
+  const made = route({
+    method: "POST",
+    path: "/a",
+    dependencies,
+    body,
+    includeInSchema: false,
+    limited: false,
+    handler,
+  });
   assert.equal(made.dependencies, dependencies);
   assert.equal(made.body, body);
   assert.deepEqual([made.includeInSchema, made.limited], [false, false]);

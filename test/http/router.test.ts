@@ -51,8 +51,9 @@ test("a GET route answers HEAD", () => {
 const UNKNOWN = [
   "", "/", "//", "///", "*", "process", "/Process", "/PROCESS", "/proces", "/processs", "/process/x", "//process",
   "/process//", "/./process", "/process/.", "/x/../process", "/proc%65ss", "/process%2f", "/%2fprocess", "/process%00",
-  "/process\0", "/process;a", "/process#a", "/process ", " /process", "\\process", "/docs%2f", "/%", "/%zz", "/%E0%A4%A",
-  "//[", "http://[::1", "/__proto__", "/constructor", "__proto__", "toString", "/a", "/a/b", "/a/b/c/d", "/a/b/c//", "/é",
+  "/process\0", "/process;a", "/process#a", "/process ", " /process", "\\process", "/docs%2f", "/%", "/%zz",
+  "/%E0%A4%A", "//[", "http://[::1", "/__proto__", "/constructor", "__proto__", "toString", "/a", "/a/b", "/a/b/c/d",
+  "/a/b/c//", "/é",
 ];
 
 for (const path of UNKNOWN) {
@@ -81,7 +82,10 @@ const WRONG_METHODS: readonly (readonly [string, string, string])[] = [
 for (const [method, path, allow] of WRONG_METHODS) {
   test(`${JSON.stringify(method)} ${path} is 405 with Allow: ${allow}`, () => {
     const error = refusal(method, path);
-    assert.deepEqual([error?.status, error?.body, field(error, "Allow")], [405, '{"detail":"Method Not Allowed"}', allow]);
+    assert.deepEqual(
+      [error?.status, error?.body, field(error, "Allow")],
+      [405, '{"detail":"Method Not Allowed"}', allow],
+    );
   });
 }
 
@@ -120,8 +124,14 @@ test("an empty table answers 404", () => {
 test("two routes with one method and path die at the start, with both places named", () => {
   const rows: readonly (readonly [Route[], RegExp])[] = [
     [[at("GET", "/a"), at("GET", "/a")], /^routes\[1\] GET \/a: .* routes\[0\] GET \/a$/],
-    [[at("GET", "/a"), at("POST", "/a"), at("GET", "/b"), at("POST", "/a")], /^routes\[3\] POST \/a: .* routes\[1\] POST \/a$/],
-    [[at("GET", "/a"), at("GET", "/b"), at("GET", "/a"), at("GET", "/b")], /^routes\[2\] GET \/a: .* routes\[0\] GET \/a$/],
+    [
+      [at("GET", "/a"), at("POST", "/a"), at("GET", "/b"), at("POST", "/a")],
+      /^routes\[3\] POST \/a: .* routes\[1\] POST \/a$/,
+    ],
+    [
+      [at("GET", "/a"), at("GET", "/b"), at("GET", "/a"), at("GET", "/b")],
+      /^routes\[2\] GET \/a: .* routes\[0\] GET \/a$/,
+    ],
   ];
   for (const [table, message] of rows) assert.throws(() => createRouter(table), { name: "Error", message });
 });
@@ -134,15 +144,17 @@ test("one path may have several methods, in any order", () => {
 });
 
 const BAD_PATHS = [
-  "", "a", "a/b", "*", "//", "/a/", "/a//b", "//a", "/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b", "/%41", "/a%2Fb", "/a?",
-  "/a?b=c", "/a#b", "/a b", " /a", "/a ", "/a\n", "/a\0", "/é", "/a;b", "/a:b", "/{id}", "/:id", "/*", "/a+b", "/a\\b",
-  "http://x/a", "/a'", "/a\"",
+  "", "a", "a/b", "*", "//", "/a/", "/a//b", "//a", "/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b", "/%41", "/a%2Fb",
+  "/a?", "/a?b=c", "/a#b", "/a b", " /a", "/a ", "/a\n", "/a\0", "/é", "/a;b", "/a:b", "/{id}", "/:id", "/*", "/a+b",
+  "/a\\b", "http://x/a", "/a'", '/a"',
 ];
 
 for (const path of BAD_PATHS) {
   test(`a route at ${JSON.stringify(path)} dies at the start: no request is meant to match it as written`, () => {
-    assert.throws(() => createRouter([at("GET", "/ok"), at("POST", path)]), (error: Error) =>
-      error.message.startsWith(`routes[1] POST ${path}: the path must be `));
+    assert.throws(
+      () => createRouter([at("GET", "/ok"), at("POST", path)]),
+      (error: Error) => error.message.startsWith(`routes[1] POST ${path}: the path must be `),
+    );
   });
 }
 
@@ -159,10 +171,18 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
   ["a method with a blank", { method: "GET " }, /the method must be /],
   ["HEAD", { method: "HEAD" }, /^routes\[0\] HEAD \/a: HEAD is answered by the GET route$/],
   ["CONNECT", { method: "CONNECT" }, /^routes\[0\] CONNECT \/a: CONNECT is for proxies$/],
-  ["GET with a body", { method: "GET", body: object({ a: string() }) }, /^routes\[0\] GET \/a: a GET request has no body/],
+  [
+    "GET with a body",
+    { method: "GET", body: object({ a: string() }) },
+    /^routes\[0\] GET \/a: a GET request has no body/,
+  ],
   ["no handler", { handler: undefined }, /^routes\[0\] POST \/a: the handler must be a function$/],
   ["a handler that is no function", { handler: {} }, /^routes\[0\] POST \/a: the handler must be a function$/],
-  ["a dependency that was called", { dependencies: [undefined] }, /^routes\[0\] POST \/a: a dependency must be a function$/],
+  [
+    "a dependency that was called",
+    { dependencies: [undefined] },
+    /^routes\[0\] POST \/a: a dependency must be a function$/,
+  ],
   ["a dependency's name", { dependencies: [(): void => {}, "guard"] }, /^routes\[0\] POST \/a: a dependency must be /],
   ["a body that is no model", { body: { status: "string" } }, /^routes\[0\] POST \/a: /],
 ];
@@ -207,7 +227,7 @@ const TARGETS: readonly (readonly [string, string, string])[] = [
 ];
 
 for (const [target, path, query] of TARGETS) {
-  test(`the target ${JSON.stringify(target)} has the path ${path} and ${query === "" ? "no query" : `the query ${query}`}`, () => {
+  test(`the target ${JSON.stringify(target)} has the path ${path} and the query ${JSON.stringify(query)}`, () => {
     assert.deepEqual(splitTarget(target), { path, query });
   });
 }

@@ -27,8 +27,16 @@ describe("answers", { concurrency: 8 }, () => {
   const GET = lines("GET / HTTP/1.1", "Host: x");
 
   test("the length counts bytes, of text and of bytes alike", async () => {
-    const { answers } = await exchange(service.port, GET.replace("/ ", "/bytes ") + GET.replace("/ ", "/text "), { count: 2 });
-    assert.deepEqual(answers.map(({ headers, body }) => [headers["content-length"], body]), [["2", "é"], ["2", "é"]]);
+    const { answers } = await exchange(service.port, GET.replace("/ ", "/bytes ") + GET.replace("/ ", "/text "), {
+      count: 2,
+    });
+    assert.deepEqual(
+      answers.map(({ headers, body }) => [headers["content-length"], body]),
+      [
+        ["2", "é"],
+        ["2", "é"],
+      ],
+    );
   });
 
   test("every answer has Date, X-Request-Id and nosniff, and none has Server", async () => {
@@ -45,9 +53,14 @@ describe("answers", { concurrency: 8 }, () => {
   test("204 and 304 have neither body nor Content-Length, and the connection stays in step", async () => {
     const text = GET.replace("/ ", "/none ") + GET.replace("/ ", "/same ") + GET;
     const { answers } = await exchange(service.port, text, { count: 3 });
-    assert.deepEqual(answers.map(({ status, headers }) => [status, headers["content-length"]]), [
-      [204, undefined], [304, undefined], [200, "4"],
-    ]);
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers["content-length"]]),
+      [
+        [204, undefined],
+        [304, undefined],
+        [200, "4"],
+      ],
+    );
   });
 
   test("HEAD has the fields of GET, Content-Length too, and no body, and the connection stays in step", async () => {
@@ -99,9 +112,13 @@ describe("answers", { concurrency: 8 }, () => {
         const failures = service.failures.length;
         const request = GET.replace("/ ", "/any ") + GET;
         const { answers } = await exchange(service.port, request, { count: 2, limitMs: 3000 });
-        assert.deepEqual(answers.map(({ status, body }) => [status, body]), [
-          [500, '{"detail":"Internal Server Error"}'], [200, '"ok"'],
-        ]);
+        assert.deepEqual(
+          answers.map(({ status, body }) => [status, body]),
+          [
+            [500, '{"detail":"Internal Server Error"}'],
+            [200, '"ok"'],
+          ],
+        );
         assert.equal(service.failures.length, failures + 1);
       });
     }
@@ -111,7 +128,10 @@ describe("answers", { concurrency: 8 }, () => {
     for (const length of [1, 5, SMALL]) {
       const head = lines("POST /nope HTTP/1.1", "Host: x", `Content-Length: ${length}`);
       const { answers, reset } = await exchange(service.port, head + "a".repeat(length) + GET, { count: 2 });
-      assert.deepEqual(answers.map(({ status }) => status), [404, 200]);
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [404, 200],
+      );
       assert.notEqual(answers[0]?.headers["connection"], "close");
       assert.equal(reset, false);
     }
@@ -122,7 +142,10 @@ describe("answers", { concurrency: 8 }, () => {
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 5"));
     assert.equal((await client.until(1))[0]?.status, 404);
     client.send(`HELLO${GET}`);
-    assert.deepEqual((await client.until(2)).map(({ status }) => status), [404, 200]);
+    assert.deepEqual(
+      (await client.until(2)).map(({ status }) => status),
+      [404, 200],
+    );
     client.socket.destroy();
   });
 
@@ -179,14 +202,18 @@ describe("answers", { concurrency: 8 }, () => {
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + `1\r\na\r\n0\r\n\r\n${GET}`);
     await client.untilEnded();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.deepEqual(client.answers().map(({ status }) => status), [404]);
+    assert.deepEqual(
+      client.answers().map(({ status }) => status),
+      [404],
+    );
     client.socket.destroy();
   });
 
   test("an upload of 2 MiB that is refused reads its answer whole, every time, without a reset", async () => {
     const body = Buffer.alloc(2_097_152, 97);
     const request = Buffer.concat([
-      Buffer.from(lines("POST /nope HTTP/1.1", "Host: x", `Content-Length: ${body.length}`)), body,
+      Buffer.from(lines("POST /nope HTTP/1.1", "Host: x", `Content-Length: ${body.length}`)),
+      body,
     ]);
     for (let i = 0; i < 20; i++) {
       const { answers, reset } = await exchange(service.port, request, { close: true });
@@ -197,15 +224,23 @@ describe("answers", { concurrency: 8 }, () => {
   test("a body that was read whole closes nothing, in chunks or not", async () => {
     const text = postChunks('"a"', 1).toString("latin1") + postEcho("1").toString("latin1") + GET;
     const { answers } = await exchange(service.port, text, { count: 3 });
-    assert.deepEqual(answers.map(({ status, headers }) => [status, headers["connection"]]), [
-      [200, "keep-alive"], [200, "keep-alive"], [200, "keep-alive"],
-    ]);
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers["connection"]]),
+      [
+        [200, "keep-alive"],
+        [200, "keep-alive"],
+        [200, "keep-alive"],
+      ],
+    );
   });
 
   test("a client that asks for the end gets it: Connection: close, and HTTP/1.0", async () => {
     for (const text of [lines("GET / HTTP/1.1", "Host: x", "Connection: close"), lines("GET / HTTP/1.0", "Host: x")]) {
       const { answers, closed, reset } = await exchange(service.port, text + GET, { close: true });
-      assert.deepEqual(answers.map(({ status, headers }) => [status, headers["connection"]]), [[200, "close"]]);
+      assert.deepEqual(
+        answers.map(({ status, headers }) => [status, headers["connection"]]),
+        [[200, "close"]],
+      );
       assert.deepEqual([closed, reset], [true, false]);
     }
   });
@@ -222,6 +257,9 @@ describe("answers", { concurrency: 8 }, () => {
 
   test("garbage behind a request gets its 400 after the request's answer", async () => {
     const { answers } = await exchange(service.port, `${GET}garbage\r\n\r\n`, { count: 2, close: true });
-    assert.deepEqual(answers.map(({ status }) => status), [200, 400]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 400],
+    );
   });
 });

@@ -100,8 +100,10 @@ describe("the order of the checks", { concurrency: 4 }, () => {
     });
   }
 
-  const exclusive = new Set(["path method", "path slash", "method slash", "nothing content", "nothing size", "nothing body", "coding nothing",
-    "coding size", "size body"]);
+  const exclusive = new Set([
+    "path method", "path slash", "method slash", "nothing content", "nothing size", "nothing body", "coding nothing",
+    "coding size", "size body",
+  ]);
   names.forEach((earlier, index) => {
     for (const later of names.slice(index + 1)) {
       // One path, and one body, can't be both.
@@ -118,8 +120,19 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   });
 
   const refused: readonly (readonly [Wrong, boolean])[] = [
-    ["version", false], ["fields", false], ["host", false], ["coding", false], ["path", false], ["method", false], ["slash", false],
-    ["key", false], ["nothing", false], ["type", false], ["content", false], ["size", false], ["busy", true],
+    ["version", false],
+    ["fields", false],
+    ["host", false],
+    ["coding", false],
+    ["path", false],
+    ["method", false],
+    ["slash", false],
+    ["key", false],
+    ["nothing", false],
+    ["type", false],
+    ["content", false],
+    ["size", false],
+    ["busy", true],
   ];
   for (const [name, isBusy] of refused) {
     test(`a client that waits for 100 Continue, wrong in ${name}, gets ${WRONGS[name]} and no 100`, async () => {
@@ -130,10 +143,16 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   }
 
   test("a client that waits gets 100 before its body is looked at, then the body's answer", async () => {
-    for (const [body, status] of [["1", 200], ["{", 422]] as const) {
+    for (const [body, status] of [
+      ["1", 200],
+      ["{", 422],
+    ] as const) {
       const client = await open(service.port);
       client.send(`${wrongIn().split("\r\n\r\n")[0]}\r\nExpect: 100-continue\r\n\r\n`);
-      assert.deepEqual((await client.until(1)).map((answer) => answer.status), [100]);
+      assert.deepEqual(
+        (await client.until(1)).map((answer) => answer.status),
+        [100],
+      );
       client.send(body);
       const [, answer] = await client.until(2);
       assert.deepEqual([answer?.status, answer?.headers["connection"]], [status, "keep-alive"]);
@@ -147,9 +166,13 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   });
 
   test("a denied client that waits can be told so with its connection closed, since a body may follow", async () => {
-    const { answers, closed } = await exchange(service.port, wrongIn("key").replace("\r\n\r\n1", "\r\nExpect: 100-continue\r\n\r\n"), {
-      close: true,
-    });
+    const { answers, closed } = await exchange(
+      service.port,
+      wrongIn("key").replace("\r\n\r\n1", "\r\nExpect: 100-continue\r\n\r\n"),
+      {
+        close: true,
+      },
+    );
     assert.deepEqual([answers[0]?.status, answers[0]?.headers["connection"], closed], [401, "close", true]);
   });
 });
@@ -196,25 +219,43 @@ describe("one service", { concurrency: 8 }, () => {
   });
   after(() => service.close());
 
-  const get = (path: string, ...fields: readonly string[]): string => lines(`GET ${path} HTTP/1.1`, "Host: x", ...fields);
+  const get = (path: string, ...fields: readonly string[]): string =>
+    lines(`GET ${path} HTTP/1.1`, "Host: x", ...fields);
 
-  for (const path of ["/throws", "/rejects", "/throws-text", "/throws-nothing", "/throws-null", "/circle", "/bigint", "/broken"]) {
-    test(`a handler or dependency that fails (${path}) is one 500 without a word on why, and the connection is kept`, async () => {
+  for (const path of [
+    "/throws", "/rejects", "/throws-text", "/throws-nothing", "/throws-null", "/circle", "/bigint", "/broken",
+  ]) {
+    test(`a failing handler or dependency (${path}) is one 500 without a word on why`, async () => {
       const { answers } = await exchange(service.port, get(path) + get("/"), { count: 2 });
-      assert.deepEqual(answers.map(({ status, body }) => [status, body]), [
-        [500, '{"detail":"Internal Server Error"}'], [200, '"ok"'],
-      ]);
+      assert.deepEqual(
+        answers.map(({ status, body }) => [status, body]),
+        [
+          [500, '{"detail":"Internal Server Error"}'],
+          [200, '"ok"'],
+        ],
+      );
     });
   }
 
   test("what failed is told to the log, with the request it happened to", async () => {
     const failures: [unknown, string][] = [];
     const error = new Error("why");
-    const limits = { maxBodyBytes: 1, maxInFlight: 1, maxConnections: 9, headersTimeoutMs: 9, requestTimeoutMs: 9, keepAliveTimeoutMs: 9 };
-    const { server } = createService([route({ method: "GET", path: "/", handler: () => Promise.reject(error) })], limits, {
-      answered: undefined,
-      failed: (reason, requestId) => failures.push([reason, requestId]),
-    });
+    const limits = {
+      maxBodyBytes: 1,
+      maxInFlight: 1,
+      maxConnections: 9,
+      headersTimeoutMs: 9,
+      requestTimeoutMs: 9,
+      keepAliveTimeoutMs: 9,
+    };
+    const { server } = createService(
+      [route({ method: "GET", path: "/", handler: () => Promise.reject(error) })],
+      limits,
+      {
+        answered: undefined,
+        failed: (reason, requestId) => failures.push([reason, requestId]),
+      },
+    );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as { port: number };
     const { answers } = await exchange(port, get("/", "X-Request-Id: mine"));
@@ -250,16 +291,25 @@ describe("one service", { concurrency: 8 }, () => {
   test("a GET route ignores a body, and the connection stays in step", async () => {
     const text = get("/", "Content-Length: 5") + "HELLO" + get("/");
     const { answers } = await exchange(service.port, text, { count: 2 });
-    assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200],
+    );
   });
 
   test("a GET route answers a client that waits for 100 Continue without one", async () => {
     const { answers } = await exchange(service.port, get("/", "Expect: 100-continue", "Content-Length: 5"));
-    assert.deepEqual(answers.map(({ status, headers }) => [status, headers["connection"]]), [[200, "close"]]);
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers["connection"]]),
+      [[200, "close"]],
+    );
     const fields = ["Expect: 100-continue", "X-Request-Id: waiting"];
     const next = get("/", "X-Request-Id: behind-waiting");
     const raw = await exchange(service.port, get("/", ...fields) + next, { close: true });
-    assert.deepEqual(raw.answers.map(({ status, headers }) => [status, headers["connection"]]), [[200, "close"]]);
+    assert.deepEqual(
+      raw.answers.map(({ status, headers }) => [status, headers["connection"]]),
+      [[200, "close"]],
+    );
     assert.ok(service.answered.some(({ requestId }) => requestId === "waiting"));
   });
 
@@ -267,12 +317,18 @@ describe("one service", { concurrency: 8 }, () => {
     const count = 2000;
     const text = Array.from({ length: count }, (_, index) => postEcho(String(index)).toString("latin1")).join("");
     const { answers } = await exchange(service.port, text, { count, limitMs: 30_000 });
-    assert.deepEqual(answers.map(({ body }) => Number(body)), Array.from({ length: count }, (_, index) => index));
+    assert.deepEqual(
+      answers.map(({ body }) => Number(body)),
+      Array.from({ length: count }, (_, index) => index),
+    );
   });
 
   test("a quick answer waits for a slow one that was asked for before it", async () => {
     const { answers } = await exchange(service.port, get("/late") + get("/"), { count: 2 });
-    assert.deepEqual(answers.map(({ body }) => body), ['"late"', '"ok"']);
+    assert.deepEqual(
+      answers.map(({ body }) => body),
+      ['"late"', '"ok"'],
+    );
   });
 
   test("a request that is being processed gets its answer even if garbage follows it", async () => {
@@ -283,16 +339,20 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   const noRequests = [
-    "garbage\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\0", "GET\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n",
-    "get / HTTP/1.1\r\nHost: x\r\n\r\n", "FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "{}",
-    "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "SSH-2.0-x\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
-    "\x05\x01\x00", "GET /caf\xe9 HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "garbage\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\0", "GET\r\n\r\n",
+    "GET / HTTP/1.1\nHost: x\n\n", "get / HTTP/1.1\r\nHost: x\r\n\r\n", "FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "{}",
+    "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "SSH-2.0-x\r\n",
+    "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "\x05\x01\x00", "GET /caf\xe9 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET a HTTP/1.1\r\nHost: x\r\n\r\n", "GET \x7f HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",
   ];
   for (const bytes of noRequests) {
-    test(`${JSON.stringify(bytes.slice(0, 30))} is no request: one 400 in JSON, a FIN, and nothing after it is read`, async () => {
+    test(`${JSON.stringify(bytes.slice(0, 30))} is no request: one 400, and nothing after it is read`, async () => {
       const { answers, closed, reset } = await exchange(service.port, bytes + get("/"), { close: true });
-      assert.deepEqual(answers.map(({ status }) => status), [400]);
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [400],
+      );
       assert.match(answers[0]?.body ?? "", /^\{"detail":"Bad Request: /);
       assert.deepEqual([answers[0]?.headers["connection"], closed, reset], ["close", true, false]);
     });
@@ -305,14 +365,25 @@ describe("one service", { concurrency: 8 }, () => {
       const fields = ["Connection: Upgrade, HTTP2-Settings", `Upgrade: ${upgrade}`, "HTTP2-Settings: AAMAAABkAAQAAP__"];
       for (const request of [postEcho('"body"', ...fields), postChunks('"body"', 1, ...fields)]) {
         const { answers } = await exchange(service.port, request);
-        assert.deepEqual(answers.map(({ status, body }) => [status, body]), [[200, '"body"']]);
+        assert.deepEqual(
+          answers.map(({ status, body }) => [status, body]),
+          [[200, '"body"']],
+        );
       }
       assert.equal((await exchange(service.port, get("/", ...fields))).answers[0]?.body, '"ok"');
     }
   });
 
   test("clients that reset at any point leave a service that answers the next one", async () => {
-    const halves = ["", "GET", get("/").slice(0, -2), get("/late"), get("/"), postEcho('"body"').subarray(0, -3), postChunks("123", 1).subarray(0, -9)];
+    const halves = [
+      "",
+      "GET",
+      get("/").slice(0, -2),
+      get("/late"),
+      get("/"),
+      postEcho('"body"').subarray(0, -3),
+      postChunks("123", 1).subarray(0, -9),
+    ];
     for (let round = 0; round < 5; round++) {
       for (const bytes of halves) {
         const client = await open(service.port);
@@ -329,7 +400,10 @@ describe("one service", { concurrency: 8 }, () => {
     client.socket.end(get("/late", "X-Request-Id: half-closed"));
     await client.untilEnded();
     await until(() => service.answered.some(({ requestId }) => requestId === "half-closed"), "the line");
-    assert.deepEqual(service.answered.filter(({ requestId }) => requestId === "half-closed").map(({ status }) => status), [null]);
+    assert.deepEqual(
+      service.answered.filter(({ requestId }) => requestId === "half-closed").map(({ status }) => status),
+      [null],
+    );
     client.socket.destroy();
   });
 
@@ -342,13 +416,24 @@ describe("one service", { concurrency: 8 }, () => {
         assert.deepEqual([answers.map(({ headers }) => headers["connection"]), reset], [["close"], false]);
       }
     }
-    assert.deepEqual(own.answered.map(({ path, status }) => [path, status]), [["/", 200], ["/nope", 404], ["/", 200], ["/nope", 404]]);
+    assert.deepEqual(
+      own.answered.map(({ path, status }) => [path, status]),
+      [
+        ["/", 200],
+        ["/nope", 404],
+        ["/", 200],
+        ["/nope", 404],
+      ],
+    );
     own.close();
   });
 
   test("empty lines before a request are ignored", async () => {
     const { answers } = await exchange(service.port, `\r\n\r\n${get("/")}\r\n${get("/")}`, { count: 2 });
-    assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200],
+    );
   });
 
   test("a request that arrives byte by byte is one request", async () => {
@@ -358,7 +443,10 @@ describe("one service", { concurrency: 8 }, () => {
       client.socket.write(Buffer.of(byte));
       await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.deepEqual((await client.until(1)).map(({ status, body }) => [status, body]), [[200, '"é"']]);
+    assert.deepEqual(
+      (await client.until(1)).map(({ status, body }) => [status, body]),
+      [[200, '"é"']],
+    );
     client.socket.destroy();
   });
 });
@@ -416,7 +504,10 @@ describe("time limits", { concurrency: 8 }, () => {
       { headersTimeoutMs: 100, requestTimeoutMs: 200, keepAliveTimeoutMs: 100 },
     );
     const { answers } = await exchange(slow.port, lines("GET / HTTP/1.1", "Host: x"));
-    assert.deepEqual(answers.map(({ status }) => status), [200]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200],
+    );
     slow.close();
   });
 });
@@ -436,10 +527,15 @@ test("a connection stays open between requests for as long as the settings say",
 });
 
 test("a client that doesn't read its answers is let go of in the end", async () => {
-  const big = route({ method: "GET", path: "/", handler: () => ({ status: 200, headers: [], body: Buffer.alloc(1_048_576) }) });
+  const big = route({
+    method: "GET",
+    path: "/",
+    handler: () => ({ status: 200, headers: [], body: Buffer.alloc(1_048_576) }),
+  });
   const service = await serveRoutes([big], { headersTimeoutMs: 500, requestTimeoutMs: 500 });
   const client = await open(service.port);
-  const count = (): Promise<number> => new Promise((resolve) => service.server.getConnections((_error, number) => resolve(number)));
+  const count = (): Promise<number> =>
+    new Promise((resolve) => service.server.getConnections((_error, number) => resolve(number)));
   try {
     client.socket.pause();
     client.send(lines("GET / HTTP/1.1", "Host: x").repeat(50));
@@ -454,6 +550,16 @@ test("a client that doesn't read its answers is let go of in the end", async () 
 });
 
 test("a mistake in the route table ends it before it listens", () => {
-  const limits = { maxBodyBytes: 1, maxInFlight: 1, maxConnections: 1, headersTimeoutMs: 1, requestTimeoutMs: 1, keepAliveTimeoutMs: 1 };
-  assert.throws(() => createService([echo, echo], limits, { answered: undefined, failed: () => {} }), /routes\[1\] POST \/echo: .*routes\[0\]/);
+  const limits = {
+    maxBodyBytes: 1,
+    maxInFlight: 1,
+    maxConnections: 1,
+    headersTimeoutMs: 1,
+    requestTimeoutMs: 1,
+    keepAliveTimeoutMs: 1,
+  };
+  assert.throws(
+    () => createService([echo, echo], limits, { answered: undefined, failed: () => {} }),
+    /routes\[1\] POST \/echo: .*routes\[0\]/,
+  );
 });

@@ -77,7 +77,8 @@ export async function open(port: number, { allowHalfOpen = false } = {}): Promis
       socket,
       answers,
       text: () => received.toString("latin1"),
-      send: (bytes: string | Buffer) => void socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
+      send: (bytes: string | Buffer) =>
+        void socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
       until: async (count: number): Promise<Answer[]> => {
         await until(() => answers().length >= count, `${count} answers, not ${answers().length}`);
         return answers();
@@ -96,7 +97,12 @@ export async function open(port: number, { allowHalfOpen = false } = {}): Promis
 export const anything: Model<unknown> = (input) => input;
 
 /** `POST /echo`: answers with the body it was given. */
-export const echo: Route = route({ method: "POST", path: "/echo", body: anything, handler: (body) => json(200, body ?? null) });
+export const echo: Route = route({
+  method: "POST",
+  path: "/echo",
+  body: anything,
+  handler: (body) => json(200, body ?? null),
+});
 
 /** A request with these lines and no more; `\r\n` is put between and after them. */
 export function lines(...text: readonly string[]): string {
@@ -121,7 +127,10 @@ export function postChunks(body: string | Buffer, size: number, ...fields: reado
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const parts: Uint8Array[] = [
     Buffer.from(
-      lines("POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked", ...fields),
+      lines(
+        "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+        ...fields,
+      ),
     ),
   ];
   for (let at = 0; at < bytes.length; at += size) {
