@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 
 /**
- * One fault of a `.env` file: `line`, from 1, is where the statement at fault starts; `name` what it defines, if that is
- * a valid name; `message` a fixed text, which says what is wrong and the remedy, and quotes nothing.
+ * One fault of a `.env` file: `line`, from 1, is where the statement at fault starts; `name` what it defines, if that
+ * is a valid name; `message` a fixed text, which says what is wrong and the remedy, and quotes nothing.
  */
 export interface DotenvFault { line: number; name?: string; message: string }
 

@@ -24,16 +24,18 @@ export interface Log {
 
 /**
  * A log on `stream`. Lines are gathered per turn of the event loop. While more than 1 MiB waits to be taken they are
- * dropped and counted; when the stream fails, all are dropped: neither stops nor slows the service.
+ * dropped and counted; when the stream fails, all are dropped: neither stops nor slows the service. `pieceLength`: what is
+ * handed over at once is at most that long, if no line is longer.
  */
-export function createLog(level: LogLevel, stream: Writable): Log {
-  const { append, flush } = gather(stream);
+export function createLog(level: LogLevel, stream: Writable, pieceLength = MAX_WAITING): Log {
+  const { append, flush } = gather(stream, pieceLength);
+  const clock = createClock();
   const event: Log["event"] = (eventLevel, name, fields = {}) => {
     if (LOG_LEVELS.indexOf(eventLevel) > LOG_LEVELS.indexOf(level)) return;
     append(escape(JSON.stringify({ time: new Date(), level: eventLevel, event: name, ...fields })));
   };
   return {
-    answered: level === "info" ? (record) => append(requestLine(record)) : undefined,
+    answered: level === "info" ? (record) => append(requestLine(clock(), record)) : undefined,
     event,
     warn: (messages) => messages.forEach((message) => event("warn", "warning", { message })),
     error(error, requestId): void {
@@ -47,10 +49,10 @@ export function createLog(level: LogLevel, stream: Writable): Log {
 const MAX_WAITING = 1_048_576;
 const MAX_PATH_LENGTH = 256;
 
-/** A pipe takes this many bytes in one piece (POSIX): the lines of several workers don't mix. */
-const PIPE_BUF = 4096;
+/** What a pipe takes in one piece (POSIX), in bytes: the lines of processes that share one don't mix up to here. */
+export const PIPE_BUF = 4096;
 
-function gather(stream: Writable): { append: (line: string) => void; flush: () => void } {
+function gather(stream: Writable, pieceLength: number): { append: (line: string) => void; flush: () => void } {
   let gathered = "";
   let dropped = 0;
   let broken = false;
@@ -65,10 +67,10 @@ function gather(stream: Writable): { append: (line: string) => void; flush: () =
       dropped += 1;
       return;
     }
-    if (gathered.length + line.length >= PIPE_BUF) flush();
+    if (gathered.length + line.length >= pieceLength) flush();
     if (gathered === "") setImmediate(flush);
     if (dropped > 0) {
-      gathered += `{"time":"${timestamp()}","level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
+      gathered += `{"time":"${new Date().toISOString()}","level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
       dropped = 0;
     }
     gathered += `${line}\n`;
@@ -76,24 +78,34 @@ function gather(stream: Writable): { append: (line: string) => void; flush: () =
   return { append, flush };
 }
 
-function timestamp(): string {
-  return new Date().toISOString();
+/** The time as text, made anew only when it has changed: most lines share theirs with others. */
+function createClock(): () => string {
+  let last = 0;
+  let text = "";
+  return () => {
+    const now = Date.now();
+    if (now !== last) text = new Date(now).toISOString();
+    last = now;
+    return text;
+  };
 }
 
 /** Laid out by hand: JSON.stringify would take several times as long for a line that every request pays for. */
-function requestLine({ requestId, remote, method, path, status, durationMs, key, denied }: Answered): string {
-  let line = `{"time":"${timestamp()}","level":"info","event":"request","request_id":${quote(requestId)}`;
+function requestLine(time: string, record: Answered): string {
+  const { requestId, remote, method, path, status, durationMs, key, denied } = record;
+  let line = `{"time":"${time}","level":"info","event":"request","request_id":${quote(requestId)}`;
   if (remote !== undefined) line += `,"remote":"${remote}"`;
   if (method !== undefined) line += `,"method":"${method}"`;
   if (path !== undefined) line += `,"path":${quote(path.slice(0, MAX_PATH_LENGTH))}`;
-  line += `,"status":${status},"duration_ms":${durationMs.toFixed(1)}`;
+  line += `,"status":${status},"duration_ms":${Math.round(durationMs * 10) / 10}`;
   if (key !== undefined) line += `,"key":"${key}"`;
   if (denied !== undefined) line += `,"denied":"${denied}"`;
   return `${line}}`;
 }
 
 function quote(text: string): string {
-  return escape(JSON.stringify(text));
+  // Nothing to escape, as a rule: visible ASCII and blanks without " and \.
+  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : escape(JSON.stringify(text));
 }
 
 /** What JSON leaves as it is, but a terminal or a line-based reader does not: DEL, C1 and Unicode's line ends. */

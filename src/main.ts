@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createEnvFile, keygen, listKeys, type Output } from "./auth/keygen.ts";
 import { Fleet, followPrimary, isWorker } from "./cluster.ts";
 import { createInstance, type Serving } from "./instance.ts";
-import { createLog, type Log } from "./log.ts";
+import { createLog, type Log, PIPE_BUF } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { type Configuration, readConfiguration, SettingsError } from "./settings.ts";
 
@@ -91,7 +91,7 @@ function runWorker(): void {
   followPrimary((order) => {
     if (order.type === "stop") return stop();
     if (order.type === "keys") return instance?.setKeys(order.keys);
-    log = createLog(order.settings.logLevel, process.stdout);
+    log = createLog(order.settings.logLevel, process.stdout, PIPE_BUF);
     instance = createInstance(order.settings, order.keys, log);
     surviveFaults(log, stop);
     return instance.listen();

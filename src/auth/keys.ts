@@ -44,9 +44,7 @@ export function verifyKey(set: KeySet, presented: string, now: number): { name: 
   // By way of text, since the "buffer" that hash() makes takes three times as long.
   const digest = Buffer.from(hash("sha256", presented, "binary"), "binary");
   let match: Key | undefined;
-  for (const key of set) {
-    if (timingSafeEqual(digest, key.hash)) match = key;
-  }
+  for (const key of set) if (timingSafeEqual(digest, key.hash)) match = key;
   if (plainKeyFault(presented) !== undefined) return { denied: presented === "" ? "missing" : "malformed" };
   if (match === undefined) return { denied: "unknown" };
   const state = keyState(match, now);
@@ -62,16 +60,18 @@ export function keyState(key: Key, now: number): "active" | "expired" | "not_yet
 /** A warning for each key that has expired, or will within 14 days of `now` (ms since the epoch). */
 export function keyWarnings(set: KeySet, now: number): string[] {
   const due = set.filter((key) => key.expires - now <= 14 * DAY_MS);
-  return due.map(({ name, expires }) => expires <= now
-    ? `key ${name} expired at ${formatDate(expires)}: remove its line`
-    : `key ${name} expires at ${formatDate(expires)}: add its successor with npm run keygen -- ${name}`);
+  return due.map(({ name, expires }) => {
+    if (expires <= now) return `key ${name} expired at ${formatDate(expires)}: remove its line`;
+    return `key ${name} expires at ${formatDate(expires)}: add its successor with npm run keygen -- ${name}`;
+  });
 }
 
 /** What is wrong with `key` as a plaintext key, with the remedy; undefined if nothing is. Never quotes it. */
 export function plainKeyFault(key: string): string | undefined {
   if (key === "") return "is empty: make a key with npm run keygen";
   // RFC 5234 VCHAR = %x21-7E
-  return /^[\x21-\x7E]{1,256}$/.test(key) ? undefined : "must be at most 256 visible ASCII characters, without blanks";
+  const isValid = key.length <= 256 && /^[\x21-\x7E]+$/.test(key);
+  return isValid ? undefined : "must be at most 256 visible ASCII characters, without blanks or line ends";
 }
 
 /** Why `key` is easy to guess, with the remedy; undefined if it isn't. Never quotes it. */

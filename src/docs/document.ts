@@ -14,7 +14,7 @@ export function partOf(value: unknown): Part {
   return typeof value === "object" && value !== null ? (value as Part) : {};
 }
 
-/** The members of an object, or the items of a list, with their names; none of anything else. */
+/** The members of an object with their names, or the items of a list with their indexes; none of anything else. */
 export function membersOf(value: unknown): [string, Part][] {
   return Object.entries(partOf(value)).map(([name, member]) => [name, partOf(member)]);
 }

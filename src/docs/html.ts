@@ -16,12 +16,13 @@ export function join(items: readonly unknown[], separator: string): Html {
   return html`${items.flatMap((item) => [separator, item]).slice(1)}`;
 }
 
-/** A value as JSON, to stand between tags; what is short and holds no list or object stands on one line. */
+/** A value as JSON, to stand between tags. A list or object of plain values that is short, or has one, is one line. */
 export function json(value: unknown): Html {
   const lines = JSON.stringify(value, null, 2) ?? "";
   // No string of JSON holds a line break, so that only the blanks between values change.
+  const flat = /[[{]\n(?:[^[\]{}]{0,60}|[^[\]{}\n]*)\n *[\]}]/g;
   const oneLine = (part: string): string => part.replace(/,\n */g, ", ").replace(/\n */g, "");
-  return new Html(lines.replace(/[[{]\n[^[\]{}]{0,80}\n *[\]}]/g, oneLine).replace(/[&<>]/g, escape));
+  return new Html(lines.replace(flat, oneLine).replace(/[&<>]/g, escape));
 }
 
 function toText(value: unknown): string {

@@ -64,7 +64,7 @@ function operationSection(document: OpenApiDocument, operation: Operation): Html
   const body = resolve(document, requestBody);
   return html`<section id="${method}${path}"><div>
 <h2><b>${method}</b> <code>${path}</code></h2>
-<p><strong>${summary}.</strong> ${description}
+<p>${summary && html`<strong>${summary}.</strong> `}${description}
 <p>Security: ${schemes.join(", ") || "none"}
 </div>
 ${tryIt(operation, body, schemes.length > 0 && keyHeader(document))}
@@ -115,6 +115,5 @@ ${membersOf(schemas).map(([name, schema]) => html`<div id="${name}"><h3>${name}<
 ${propertyTable(schema) ?? html`<p>${typeOf(schema)}`}</div>
 `)}<div><h3>Headers</h3><table>
 ${membersOf(headers).map(([name, { required, schema, description }]) => row(name, required, schema, description))}
-</table></div>
-</section>`;
+</table></div></section>`;
 }

@@ -28,9 +28,9 @@ function alternatives(schema: Part): unknown[] {
   if (Array.isArray(values)) return values.map((value) => html`<code>${json(value)}</code>`);
   const variants = membersOf(anyOf ?? allOf).map(([, variant]) => typeOf(variant));
   if (variants.length > 0) return anyOf === undefined ? [join(variants, " and ")] : variants;
-  return [type].flat().map((name) => {
-    if (name === "array") return html`array of ${typeOf(items)}`;
-    return html`${name}${format !== undefined && name !== "null" && [" (", format, ")"]}`;
+  return [type].flat().map((each) => {
+    if (each === "array") return html`array of ${typeOf(items)}`;
+    return html`${each}${format !== undefined && each !== "null" && [" (", format, ")"]}`;
   });
 }
 

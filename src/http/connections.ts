@@ -26,8 +26,8 @@ export class Connections {
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
     this.#accepted += 1;
-    const state = { open: [], last: undefined, closing: false, readLimit: Infinity, since: performance.now() };
-    this.#connections.set(socket, { socket, remote: undefined, service: this, ...state });
+    const state = { open: [], last: undefined, closing: false, readLimit: Infinity, idleAt: -1 };
+    this.#connections.set(socket, { socket, remote: undefined, service: this, since: performance.now(), ...state });
     socket.on("close", this.#onClose).on("error", ignore);
   }
 
@@ -36,11 +36,20 @@ export class Connections {
     return this.#connections.get(socket);
   }
 
-  /** Has a socket time out when `ms` pass without its client reading on. To be called now and then. */
-  watchUnread(ms: number): void {
-    // Not server.timeout, which arms a timer for every request.
-    for (const socket of this.#connections.keys()) {
-      if (socket.writableLength > 0 && socket.timeout !== ms) socket.setTimeout(ms);
+  /**
+   * Closes connections that have been idle since an answer for `keepAliveMs`, and has those time out whose client leaves
+   * answers unread for `unreadMs`. To be called every second; node:http's own time-outs arm timers for every request.
+   */
+  sweep(keepAliveMs: number, unreadMs: number): void {
+    const expired = performance.now() - keepAliveMs;
+    for (const connection of this.#connections.values()) {
+      const { socket, open, last, since, idleAt } = connection;
+      if (socket.writableLength > 0 && socket.timeout !== unreadMs) socket.setTimeout(unreadMs);
+      if (socket.writableLength === 0 && open.length === 0 && last !== undefined && since < expired) {
+        // Unless the next request has begun to arrive.
+        if (idleAt === socket.bytesRead) socket.destroy();
+        connection.idleAt = socket.bytesRead;
+      }
     }
   }
 

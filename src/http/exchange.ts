@@ -37,6 +37,8 @@ export interface Connection {
   closing: boolean;
   /** While lingering: how many bytes may have been read in all. */
   readLimit: number;
+  /** How many had been read when it was found idle. */
+  idleAt: number;
 }
 
 /** One request and its answer, from its header section until the answer is handed over or the client is gone. */

@@ -10,8 +10,8 @@ export function object<T extends object>(members: { readonly [K in keyof T]: Mod
       return value as T;
     }
     for (const [name, model] of models) {
-      // Own members only: what every object inherits was not sent by the client.
       const place = [...loc, name];
+      // Own members only: what every object inherits was not sent by the client.
       if (Object.hasOwn(input, name)) value[name] = model((input as Record<string, unknown>)[name], place, faults);
       else faults.push(fault("missing", place, "Field required", input));
     }

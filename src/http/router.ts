@@ -58,7 +58,7 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
   return undefined;
 }
 
-/** The answer where there is no route for the method, or none for the path: that without its last slash may have one. */
+/** The answer where a path has no route for the method, or none at all: without its last slash it may have one. */
 function refusal(resources: Resources, path: string, query: string): HttpError {
   const methods = resources.get(path)?.keys();
   if (methods !== undefined) return new HttpError(405, "Method Not Allowed", ["Allow", [...methods].sort().join(", ")]);

@@ -49,15 +49,17 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
     requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // Connections.sweep() sees to it.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
   const service: Service = { server, connections, router, limits, reports };
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;
-  const watch = setInterval(() => connections.watchUnread(limits.requestTimeoutMs), CHECK_INTERVAL_MS).unref();
-  server.on("close", () => clearInterval(watch));
+  const sweep = (): void => connections.sweep(limits.keepAliveTimeoutMs, limits.requestTimeoutMs);
+  const timer = setInterval(sweep, CHECK_INTERVAL_MS).unref();
+  server.on("close", () => clearInterval(timer));
   server.on("connection", (socket) => connections.add(socket));
   server.on("request", (request, response) => receive(service, request, response, "none"));
   server.on("checkContinue", (request, response) => receive(service, request, response, "100-continue"));
@@ -65,7 +67,7 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   // CONNECT is for proxies. node:http has let go of the socket by now, and of its errors.
   server.on("connect", (_request, socket) => refuseBytes(service, { code: "HPE_CONNECT" }, socket.resume() as Socket));
   server.on("clientError", (error, socket) => refuseBytes(service, error, socket as Socket));
-  server.on("timeout", (socket) => closeStalled(connections, socket));
+  server.on("timeout", (socket) => socket.writableLength > 0 && socket.destroy());
   return service;
 }
 
@@ -161,11 +163,4 @@ function refuse({ reports }: Service, connection: Connection, refusal: HttpError
   sendRaw(connection, refusal, requestId);
   const remote = connection.socket.remoteAddress;
   reports.answered?.({ requestId, remote, status: refusal.status, durationMs: 0 });
-}
-
-/** Nothing has moved on the socket for as long as it may: it is idle between requests, or its client doesn't read. */
-function closeStalled(connections: Connections, socket: Socket): void {
-  const connection = connections.get(socket);
-  const isIdle = connection?.open.length === 0 && connection.last !== undefined;
-  if (isIdle || socket.writableLength > 0) socket.destroy();
 }
