@@ -5,9 +5,8 @@ import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { gzipSync } from "node:zlib";
 
-import { operationsOf, resolve } from "../../src/docs/document.ts";
+import { membersOf, operationsOf, type Part, partOf, resolve } from "../../src/docs/document.ts";
 import { type OpenApiDocument, renderPage } from "../../src/docs/page.ts";
-import type { Schema } from "../../src/docs/schema.ts";
 import { root } from "../root.ts";
 import { poison } from "./hostile.ts";
 
@@ -16,31 +15,32 @@ const document = JSON.parse(read("openapi.json")) as OpenApiDocument;
 const page = renderPage(document);
 
 test("the page has every operation, status, header, example, schema and property of the document", () => {
-  const { schemas = {}, headers = {} } = document.components ?? {};
+  const { schemas, headers } = partOf(document["components"]);
   const sections = page.split("<section ");
-  const has = (section: string, text: string): void => assert.ok(section.includes(escape(text)), text);
-  for (const { method, path, description = "", responses = {} } of operationsOf(document)) {
+  const has = (section: string, text: unknown): void => assert.ok(section.includes(escape(String(text))), String(text));
+  for (const { method, path, description, responses } of operationsOf(document)) {
     const section = sections.find((each) => each.startsWith(`id="${method}${path}"`)) ?? "";
     has(section, path);
     has(section, description);
-    for (const [status, response] of Object.entries(responses)) {
+    for (const [status, response] of membersOf(responses)) {
       has(section, `${status} ${STATUS_CODES[status]}`);
-      const { description = "", headers = {}, content = {} } = resolve(document, response);
-      for (const text of [description, ...Object.keys(headers), ...Object.keys(content)]) has(section, text);
-      for (const { schema, example, examples } of Object.values(content)) {
-        has(section, (schema?.$ref ?? "").replace("#/components/schemas/", ""));
+      const { description, headers, content } = resolve(document, response);
+      for (const text of [description, ...namesOf(headers), ...namesOf(content)]) has(section, text);
+      for (const [, { schema, example, examples }] of membersOf(content)) {
+        has(section, String(partOf(schema)["$ref"]).replace("#/components/schemas/", ""));
         const shown = [...section.matchAll(/<pre>([^<]*)<\/pre>/g)].map(([, json = ""]) => JSON.parse(json) as unknown);
-        const values = example === undefined ? Object.values(examples ?? {}).map((each) => each.value) : [example];
+        const values = example === undefined ? membersOf(examples).map(([, { value }]) => value) : [example];
+        assert.ok(values.length > 0);
         for (const value of values) assert.ok(shown.some((each) => isDeepStrictEqual(each, value)), `${status}`);
       }
     }
   }
   const last = sections.at(-1) ?? "";
-  for (const [name, { properties = {}, description = "" }] of Object.entries(schemas)) {
+  for (const [name, { properties, description }] of membersOf(schemas)) {
     assert.ok(last.includes(`<div id="${name}">`));
-    for (const text of [description, ...Object.keys(properties)]) has(last, text);
+    for (const text of [description, ...namesOf(properties)]) has(last, text);
   }
-  for (const name of Object.keys(headers)) has(last, name);
+  for (const name of namesOf(headers)) has(last, name);
 });
 
 test("the page and what it loads have at most 24 KiB, and 8 KiB gzipped", () => {
@@ -76,10 +76,11 @@ test("there is no inline script or style, no handler, no closed details, and no 
 
 test("text from the document stays text, wherever it stands", () => {
   const attack = `</script></title></textarea></pre><img src=x onerror=alert(1)>"'&<!--`;
-  const { components, ...rest } = poison(document, attack);
+  const poisoned = poison(document, attack);
+  const components = partOf(poisoned["components"]);
   const schema = { type: attack, properties: { [attack]: { enum: [attack] } }, required: [attack] };
-  const schemas = { ...components?.schemas, [attack]: schema };
-  const html = renderPage({ ...rest, components: { ...components, schemas } });
+  const schemas = { ...partOf(components["schemas"]), [attack]: schema };
+  const html = renderPage({ ...poisoned, components: { ...components, schemas } });
   assert.doesNotMatch(html, /<img|<!--/);
   assert.ok(html.includes("onerror=alert(1)&#62;"));
   const tags = (text: string): Set<string> => new Set([...text.matchAll(/<\/?[a-zA-Z!][^\s>]*/g)].map(([tag]) => tag));
@@ -88,10 +89,9 @@ test("text from the document stays text, wherever it stands", () => {
 });
 
 test("types are told in words", () => {
-  const cases: [Schema | boolean, string][] = [
+  const cases: [unknown, string][] = [
     [{}, "any"],
     [true, "any"],
-    [false, "nothing"],
     [{ type: "string" }, "string"],
     [{ type: "string", format: "uuid4" }, "string (uuid4)"],
     [{ type: ["string", "null"] }, "string or null"],
@@ -107,20 +107,19 @@ test("types are told in words", () => {
     [{ allOf: [{ $ref: "#/components/schemas/A" }, { type: "object" }] }, '<a href="#A">A</a> and object'],
     [{ enum: ["a", 1, null] }, '<code>"a"</code> or <code>1</code> or <code>null</code>'],
     [{ const: false }, "<code>false</code>"],
-    [{ $ref: "#/components/parameters/P/schema" }, "schema"],
   ];
   for (const [schema, words] of cases) {
     const html = renderSchemas({ A: { properties: { p: schema }, type: "object" } });
-    assert.ok(html.includes(`<tr><th>p</th><td>${words}</td>`), words);
+    assert.ok(html.includes(`<tr><th>p<td>${words}<td>`), words);
   }
 });
 
 test("properties of objects inside an object or a list have rows of their own, with the path to them", () => {
-  const inner: Schema = { required: ["b"], properties: { b: { type: "string", description: "Deep." } } };
-  const properties: Schema["properties"] = { a: inner, list: { type: "array", items: inner }, c: { anyOf: [inner] } };
+  const inner = { required: ["b"], properties: { b: { type: "string", description: "Deep." } } };
+  const properties = { a: inner, list: { type: "array", items: inner }, c: { anyOf: [inner] } };
   const html = renderSchemas({ A: { properties } });
   for (const name of ["a.b", "list[].b", "c.b"]) {
-    assert.ok(html.includes(`<tr><th>${name} <em>required</em></th><td>string</td><td>Deep.</td></tr>`), name);
+    assert.ok(html.includes(`<tr><th>${name} <em>required</em><td>string<td>Deep.\n`), name);
   }
 });
 
@@ -131,27 +130,51 @@ test("schemas that contain themselves, or that only name each other, end", () =>
     B: { $ref: "#/components/schemas/A" },
   });
   assert.ok(html.includes('array of <a href="#Tree">Tree</a>'));
-  assert.ok(html.includes('<div id="A">\n<h3>A</h3>\n<p></p>\n<p><a href="#B">B</a></p>'));
+  assert.ok(html.includes('<div id="A"><h3>A</h3>\n<p>\n<p><a href="#B">B</a></div>'));
 });
 
-test("a reference that leads nowhere, or in a circle, or to no object, is an error that shows it", () => {
-  const responses = { loop: { $ref: "#/components/responses/loop" }, text: "x" };
-  const names = ["gone", "loop", "text"].map((name) => `#/components/responses/${name}`);
+test("a reference that leads nowhere, or in a circle, is an error that shows it", () => {
+  const responses = { loop: { $ref: "#/components/responses/loop" } };
+  const names = ["gone", "loop", "toString", "loop/gone"].map((name) => `#/components/responses/${name}`);
   for (const ref of [...names, "x.json#/info", "/info", ""]) {
     const paths = { "/a": { get: { responses: { 200: { $ref: ref } } } } };
-    const broken = { ...document, paths, components: { responses } } as OpenApiDocument;
+    const broken = { ...document, paths, components: { responses } };
     assert.throws(() => renderPage(broken), (error: Error) => error.message.includes(JSON.stringify(ref)), ref);
   }
 });
 
-test("references may hold escaped names, also those that every object has", () => {
-  const responses = { "a/b~c": { description: "Slash." }, constructor: { description: "Own." } };
-  const refs = ["#/components/responses/a~1b~0c", "#/components/responses/constructor"];
-  const paths = { "/a": { get: { responses: { 200: { $ref: refs[0] }, 400: { $ref: refs[1] } } } } };
-  const html = renderPage({ ...document, paths, components: { responses } } as OpenApiDocument);
-  assert.ok(html.includes("Slash.") && html.includes("Own."));
-  const inherited = { "/a": { get: { responses: { 200: { $ref: "#/components/toString" } } } } };
-  assert.throws(() => renderPage({ ...document, paths: inherited }));
+test("a reference may lead to another, and to a name that every object has", () => {
+  const responses = { Same: { $ref: "#/components/responses/constructor" }, constructor: { description: "Own." } };
+  const paths = { "/a": { get: { responses: { 200: { $ref: "#/components/responses/Same" } } } } };
+  assert.ok(renderPage({ ...document, paths, components: { responses } }).includes("Own."));
+});
+
+test("a member that is odd or missing shows as nothing", () => {
+  for (const odd of [undefined, null, true, false, 7, "text", [], [null], {}, { "/a": null }, { a: { get: null } }]) {
+    for (const name of ["info", "paths"]) renderPage({ ...document, [name]: odd });
+    renderPage({ info: {}, paths: {}, components: odd });
+    renderPage({ info: {}, paths: {}, components: { schemas: odd, headers: odd, securitySchemes: odd } });
+    const get = { security: odd, requestBody: odd, responses: { 200: odd, 400: { headers: odd, content: odd } } };
+    const A = { type: "object", properties: { p: odd, q: { anyOf: odd, items: odd, properties: odd, enum: odd } } };
+    const html = renderPage({ info: {}, paths: { "/a": { get } }, components: { schemas: { A } } });
+    assert.doesNotMatch(html, /\[object|NaN/);
+    assert.ok(html.includes("<tr><th>q<td>"));
+  }
+});
+
+test("an example of one value or a few short ones stands on one line, and its text does not change", () => {
+  const text = "[\n  1,\n  2\n]";
+  const values = [["a", 1], { a: "x".repeat(99) }, { list: [1, [2, 3]], text }, { a: "x".repeat(99), b: 1 }, {}, 7];
+  const shown = values.map((value) => {
+    const content = { "application/json": { example: value } };
+    const html = renderPage({ ...document, paths: { "/a": { get: { responses: { 200: { content } } } } } });
+    return /<pre>([^<]+)<\/pre>/.exec(html)?.[1] ?? "";
+  });
+  assert.deepEqual(shown.map((text) => JSON.parse(text) as unknown), values);
+  assert.equal(shown[0], '["a", 1]');
+  assert.equal(shown[1]?.includes("\n"), false);
+  assert.match(shown[2] ?? "", /\n {2}"list": \[\n {4}1,\n {4}\[2, 3\]\n/);
+  assert.match(shown[3] ?? "", /^\{\n {2}"a"/);
 });
 
 test("an operation without body, responses, security, description or identifier is shown all the same", () => {
@@ -161,8 +184,12 @@ test("an operation without body, responses, security, description or identifier 
   assert.equal(html.match(/<textarea/g), null);
 });
 
-function renderSchemas(schemas: Record<string, Schema>): string {
+function renderSchemas(schemas: Part): string {
   return renderPage({ ...document, paths: {}, components: { schemas } });
+}
+
+function namesOf(value: unknown): string[] {
+  return Object.keys(partOf(value));
 }
 
 function escape(text: string): string {

@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+
+import { createRoutes } from "../src/app.ts";
+import { keySetOf } from "../src/auth/keys.ts";
+import { resolve } from "../src/docs/document.ts";
+import type { Route } from "../src/http/route.ts";
+import { type Answer, exchange, get, KEY, post } from "./service.ts";
+import { open, serveRoutes, type Started } from "./http/start.ts";
+import { root } from "./root.ts";
+
+const text = readFileSync(new URL("src/docs/openapi.json", root), "utf8");
+
+interface Operation {
+  security?: readonly Readonly<Record<string, readonly string[]>>[];
+  responses: Record<string, object>;
+  requestBody?: object;
+}
+
+interface Document {
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: { securitySchemes: Record<string, object> };
+}
+
+const document = JSON.parse(text) as Document;
+
+const keyring = { current: keySetOf({ default: KEY }) };
+const routes = createRoutes({ processDelayMs: 0, docs: true }, keyring);
+
+/** The statuses that were seen, by operation. */
+type Observed = Readonly<Record<string, ReadonlySet<number>>>;
+
+/** Every way in which the routes, what they answer, and the document don't agree. */
+function differences(table: readonly Route[], { paths, components }: Document, observed: Observed): string[] {
+  const operations = new Map<string, Operation>();
+  for (const [path, item] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(item))
+      operations.set(`${method.toUpperCase()} ${path}`, operation);
+  }
+  const declared = new Map(table.filter((one) => one.includeInSchema).map((one) => [`${one.method} ${one.path}`, one]));
+  const faults: string[] = [];
+  for (const name of operations.keys()) if (!declared.has(name)) faults.push(`${name} has no route`);
+  for (const [name, one] of declared) {
+    const operation = operations.get(name);
+    if (operation === undefined) {
+      faults.push(`${name} is not in the document`);
+      continue;
+    }
+    const guarded = one.dependencies.some((dependency) => dependency.name === "validateAuthentication");
+    const security = JSON.stringify(operation.security ?? []);
+    if (guarded && security !== '[{"APIKeyHeader":[]}]')
+      faults.push(`${name} needs a key, and the document doesn't say so`);
+    if (!guarded && security !== "[]") faults.push(`${name} needs no key, and the document says so`);
+    if (guarded && !("APIKeyHeader" in components.securitySchemes))
+      faults.push(`${name} has a security scheme that is none`);
+    if ((one.body !== undefined) !== (operation.requestBody !== undefined))
+      faults.push(`${name} and the document differ in the body`);
+    const seen = observed[name] ?? new Set();
+    for (const status of Object.keys(operation.responses))
+      if (!seen.has(Number(status))) faults.push(`${name} never answers ${status}`);
+    for (const status of seen)
+      if (!(status in operation.responses)) faults.push(`${name} answers ${status}, undocumented`);
+  }
+  return faults.sort();
+}
+
+const GOOD = '{"status":"SUCCESS"}';
+const FIELDS = Array.from({ length: 98 }, (_, index) => `A${index}: b`);
+
+/** Requests that provoke each status of an operation; those of 408 and 503 need more than one request. */
+const PROVOKING: readonly (readonly [string, number, string | Buffer])[] = [
+  ["POST /process", 200, post(GOOD)],
+  ["POST /process", 400, post(Buffer.from([0xff]))],
+  ["POST /process", 400, post(GOOD, ["Host: y"])],
+  ["POST /process", 401, post(GOOD, [], { key: "" })],
+  ["POST /process", 401, post("{", [], { key: "x" })],
+  ["POST /process", 413, post("x".repeat(1001))],
+  ["POST /process", 415, post(GOOD, [], { type: "text/plain" })],
+  ["POST /process", 415, post(GOOD, ["Content-Encoding: gzip"])],
+  ["POST /process", 417, post(GOOD, ["Expect: foo"])],
+  ["POST /process", 422, post("{")],
+  ["POST /process", 422, post("{}")],
+  ["POST /process", 422, post("")],
+  ["POST /process", 431, post(GOOD, [...FIELDS, "B: c"])],
+  ["POST /process", 431, post(GOOD, [`A: ${"b".repeat(20_000)}`])],
+  ["POST /process", 500, post('{"status":"x"}')],
+  [
+    "POST /process",
+    501,
+    post("", ["Transfer-Encoding: gzip, chunked"]).toString("latin1").replace("Content-Length: 0\r\n", ""),
+  ],
+  ["POST /process", 505, post(GOOD).toString("latin1").replace("HTTP/1.1", "HTTP/2.0")],
+  ["GET /health", 200, get("/health")],
+  ["GET /health", 400, get("/health", ["Host: y"])],
+  ["GET /health", 417, get("/health", ["Expect: foo"])],
+  ["GET /health", 431, get("/health", [...FIELDS, "B: c", "D: e", "F: g"])],
+  ["GET /health", 501, get("/health", ["Transfer-Encoding: gzip, chunked"])],
+  ["GET /health", 505, get("/health").replace("HTTP/1.1", "HTTP/2.0")],
+];
+
+describe("the route table and the OpenAPI document", () => {
+  let service: Started;
+  const observed: Record<string, Set<number>> = { "POST /process": new Set(), "GET /health": new Set() };
+  const answers: (readonly [string, Answer])[] = [];
+  before(async () => {
+    service = await serveRoutes(routes, { maxBodyBytes: 1000, headersTimeoutMs: 200, requestTimeoutMs: 400 });
+  });
+  after(() => service.close());
+
+  /** Takes down an answer to a request of an operation. */
+  function note(name: string, answer: Answer | undefined, status: number): void {
+    assert.ok(answer);
+    assert.equal(answer.status, status, answer.body);
+    observed[name]?.add(answer.status);
+    answers.push([name, answer]);
+  }
+
+  for (const [name, status, request] of PROVOKING) {
+    const [head = ""] = request.toString("latin1").split("\r\n\r\n");
+    test(`${name} can be made to answer ${status}: ${JSON.stringify(head.slice(-40))}`, async () => {
+      note(name, (await exchange(service.port, request)).answers[0], status);
+    });
+  }
+
+  test("both can be made to answer 408, by a request that doesn't arrive in time", async () => {
+    note("POST /process", (await exchange(service.port, post(GOOD).subarray(0, -1))).answers[0], 408);
+    note("GET /health", (await exchange(service.port, get("/health").slice(0, -1))).answers[0], 408);
+  });
+
+  test("both can be made to answer 503: the one when it is busy, the other when it is about to stop", async () => {
+    const busy = await serveRoutes(createRoutes({ processDelayMs: 60_000, docs: false }, keyring), { maxInFlight: 1 });
+    const client = await open(busy.port);
+    client.send(post(GOOD, ["X-Request-Id: first"]));
+    let answer: Answer | undefined;
+    // The first may not have been read yet: then it is the second that is held.
+    for (let tries = 0; answer === undefined && tries < 20; tries++) {
+      answer = (await exchange(busy.port, post(GOOD), { limitMs: 500 })).answers[0];
+    }
+    note("POST /process", answer, 503);
+    busy.connections.draining = true;
+    note("GET /health", (await exchange(busy.port, get("/health"))).answers[0], 503);
+    client.socket.destroy();
+    busy.close();
+  });
+
+  test("they agree in paths, methods, security, bodies and statuses", () => {
+    assert.deepEqual(differences(routes, document, observed), []);
+    const all = Object.fromEntries(Object.entries(observed).map(([name, statuses]) => [name, [...statuses].sort()]));
+    assert.deepEqual(all, {
+      "POST /process": [200, 400, 401, 408, 413, 415, 417, 422, 431, 500, 501, 503, 505],
+      "GET /health": [200, 400, 408, 417, 431, 501, 503, 505],
+    });
+  });
+
+  test("every answer has the fields that the document requires, and its media type", () => {
+    for (const [name, { status, headers }] of answers) {
+      const [method = "", path = ""] = name.split(" ");
+      const response = resolve(
+        document as never,
+        document.paths[path]?.[method.toLowerCase()]?.responses[status] ?? {},
+      ) as {
+        headers?: Record<string, object>;
+        content?: object;
+      };
+      for (const [field, reference] of Object.entries(response.headers ?? {})) {
+        const { required = false } = resolve(document as never, reference) as { required?: boolean };
+        if (required) assert.ok(field.toLowerCase() in headers, `${name} ${status}: ${field}`);
+      }
+      assert.deepEqual(Object.keys(response.content ?? {}), [headers["content-type"]]);
+    }
+  });
+
+  /** The document after a change. */
+  const changed = (change: (copy: Document) => void): Document => {
+    const copy = JSON.parse(text) as Document;
+    change(copy);
+    return copy;
+  };
+  const process = (copy: Document): Operation => copy.paths["/process"]?.["post"] as Operation;
+  const health = (copy: Document): Operation => copy.paths["/health"]?.["get"] as Operation;
+
+  const documents: readonly (readonly [string, (copy: Document) => void, readonly string[]])[] = [
+    ["a path that is missing", ({ paths }) => delete paths["/health"], ["GET /health is not in the document"]],
+    ["a path too many", (copy) => (copy.paths["/more"] = { get: health(copy) }), ["GET /more has no route"]],
+    [
+      "a path in another spelling",
+      ({ paths }) => {
+        paths["/Health"] = paths["/health"] ?? {};
+        delete paths["/health"];
+      },
+      ["GET /Health has no route", "GET /health is not in the document"],
+    ],
+    [
+      "a method that is missing",
+      ({ paths }) => delete paths["/process"]?.["post"],
+      ["POST /process is not in the document"],
+    ],
+    [
+      "a method too many",
+      (copy) => (copy.paths["/process"] = { post: process(copy), put: process(copy) }),
+      ["PUT /process has no route"],
+    ],
+    [
+      "a status that is missing",
+      (copy) => delete process(copy).responses["413"],
+      ["POST /process answers 413, undocumented"],
+    ],
+    ["a status too many", (copy) => (process(copy).responses["429"] = {}), ["POST /process never answers 429"]],
+    [
+      "another route's status that is missing",
+      (copy) => delete health(copy).responses["503"],
+      ["GET /health answers 503, undocumented"],
+    ],
+    [
+      "a security entry that is missing",
+      (copy) => delete process(copy).security,
+      ["POST /process needs a key, and the document doesn't say so"],
+    ],
+    [
+      "a security entry that is empty",
+      (copy) => (process(copy).security = []),
+      ["POST /process needs a key, and the document doesn't say so"],
+    ],
+    [
+      "a security entry that is optional",
+      (copy) => (process(copy).security = [{}, { APIKeyHeader: [] }]),
+      ["POST /process needs a key, and the document doesn't say so"],
+    ],
+    [
+      "a security entry of another scheme",
+      (copy) => (process(copy).security = [{ Other: [] }]),
+      ["POST /process needs a key, and the document doesn't say so"],
+    ],
+    [
+      "a security entry too many",
+      (copy) => (health(copy).security = [{ APIKeyHeader: [] }]),
+      ["GET /health needs no key, and the document says so"],
+    ],
+    [
+      "a security scheme that is missing",
+      ({ components }) => delete components.securitySchemes["APIKeyHeader"],
+      ["POST /process has a security scheme that is none"],
+    ],
+    [
+      "a body that is missing",
+      (copy) => delete process(copy).requestBody,
+      ["POST /process and the document differ in the body"],
+    ],
+    ["a body too many", (copy) => (health(copy).requestBody = {}), ["GET /health and the document differ in the body"]],
+  ];
+  for (const [what, change, faults] of documents) {
+    test(`a document with ${what} doesn't agree with the routes`, () => {
+      assert.deepEqual(differences(routes, changed(change), observed), faults);
+    });
+  }
+
+  const [first, second, ...rest] = routes;
+  const guard = first?.dependencies ?? [];
+  const tables: readonly (readonly [string, readonly object[], readonly string[]])[] = [
+    ["without a route", [second as Route, ...rest], ["POST /process has no route"]],
+    ["with a route more", [...routes, { ...second, path: "/more" }], ["GET /more is not in the document"]],
+    [
+      "with another path",
+      [first as Route, { ...second, path: "/healthz" }],
+      ["GET /health has no route", "GET /healthz is not in the document"],
+    ],
+    [
+      "with another method",
+      [{ ...first, method: "PUT" }, second as Route],
+      ["POST /process has no route", "PUT /process is not in the document"],
+    ],
+    [
+      "with a route that is kept from the document",
+      [first as Route, { ...second, includeInSchema: false }],
+      ["GET /health has no route"],
+    ],
+    [
+      "with a docs' route that is not",
+      [...routes.slice(0, -1), { ...rest.at(-1), includeInSchema: true }],
+      ["GET /openapi.json is not in the document"],
+    ],
+    [
+      "without the guard",
+      [{ ...first, dependencies: [] }, second as Route],
+      ["POST /process needs no key, and the document says so"],
+    ],
+    [
+      "with another dependency for the guard",
+      [{ ...first, dependencies: [(): void => {}] }, second as Route],
+      ["POST /process needs no key, and the document says so"],
+    ],
+    [
+      "with a guard more",
+      [first as Route, { ...second, dependencies: guard }],
+      ["GET /health needs a key, and the document doesn't say so"],
+    ],
+    [
+      "without the body's model",
+      [{ ...first, body: undefined }, second as Route],
+      ["POST /process and the document differ in the body"],
+    ],
+  ];
+  for (const [what, table, faults] of tables) {
+    test(`a route table ${what} doesn't agree with the document`, () => {
+      assert.deepEqual(differences(table as Route[], document, observed), faults);
+    });
+  }
+
+  test("a status that is answered but not documented is found, and the other way round", () => {
+    const more = { ...observed, "POST /process": new Set([...(observed["POST /process"] ?? []), 418]) };
+    assert.deepEqual(differences(routes, document, more), ["POST /process answers 418, undocumented"]);
+    const fewer = {
+      ...observed,
+      "GET /health": new Set([...(observed["GET /health"] ?? [])].filter((status) => status !== 408)),
+    };
+    assert.deepEqual(differences(routes, document, fewer), ["GET /health never answers 408"]);
+  });
+});
+
+test("the table is the original's: /process guarded, /health, and the docs unless they are off", () => {
+  const names = (docs: boolean): string[] =>
+    createRoutes({ processDelayMs: 0, docs }, keyring).map(
+      ({ method, path, includeInSchema }) => `${method} ${path} ${includeInSchema}`,
+    );
+  const core = ["POST /process true", "GET /health true"];
+  assert.deepEqual(names(false), core);
+  assert.deepEqual(names(true), [
+    ...core,
+    "GET /docs false", "GET /docs/docs.css false", "GET /docs/docs.js false", "GET /docs/icon.svg false",
+    "GET /openapi.json false",
+  ]);
+});
+
+test("the guard of POST /process uses the keys of the keyring it was made with", async () => {
+  const own = { current: keySetOf({ default: "first" }) };
+  const service = await serveRoutes(createRoutes({ processDelayMs: 0, docs: false }, own));
+  const status = async (key: string): Promise<number | undefined> =>
+    (await exchange(service.port, post(GOOD, [], { key }))).answers[0]?.status;
+  assert.deepEqual([await status("first"), await status("second")], [200, 401]);
+  own.current = keySetOf({ default: "second" });
+  assert.deepEqual([await status("first"), await status("second")], [401, 200]);
+  service.close();
+});
+
+test("/openapi.json is the document, byte for byte, with FastAPI's title and version", async () => {
+  const service = await serveRoutes(routes);
+  const { answers } = await exchange(service.port, get("/openapi.json"));
+  assert.equal(answers[0]?.body, text);
+  assert.deepEqual([document.info.title, document.info.version], ["API", "0.1.0"]);
+  service.close();
+});
+
+test("there is no /redoc, no /docs/oauth2-redirect, and no root", async () => {
+  const service = await serveRoutes(routes);
+  for (const path of ["/redoc", "/docs/oauth2-redirect", "/", "/favicon.ico", "/docs/openapi.json"]) {
+    assert.equal((await exchange(service.port, get(path))).answers[0]?.status, 404);
+  }
+  service.close();
+});

@@ -1,0 +1,107 @@
+// Servers as the benchmark sees them: processes that it starts and binds to a core, and that the kernel accounts for.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+
+import type { ServerName } from "./scenarios.ts";
+
+/** A server that listens. */
+export interface Server {
+  readonly pid: number;
+  readonly port: number;
+  /** Ends it; resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+/** Starts one of SERVERS, with further flags for its Node; resolves when it listens. */
+export type Start = (name: ServerName, flags?: readonly string[]) => Promise<Server>;
+
+/** Where there are two cores and taskset: one for the servers and one for all else. */
+export interface Cores {
+  readonly servers: number;
+  readonly client: number;
+}
+
+/** Binds this process, and what it starts, to one of two cores; undefined where that can't be done. */
+export function pinToCores(): Cores | undefined {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const [, first = "", last = ""] = /^Cpus_allowed_list:\s*(\d+).*?(\d+)$/m.exec(status) ?? [];
+    if (last === "") return undefined;
+    execFileSync("taskset", ["-acp", first, String(process.pid)]);
+    return { client: Number(first), servers: Number(last) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs this Node with `args` and waits, 20 s at most, for a line on stderr that says where it listens. */
+export function startServer(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  directory: string,
+  core: number | undefined,
+): Promise<Server> {
+  const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
+  const [command = "", ...rest] = [...pin, process.execPath, ...args];
+  const env = { PATH: process.env["PATH"], PORT: "0", ...variables };
+  const child = spawn(command, rest, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
+  const kill = (): boolean => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+  child.stdout.resume(); // the log is read, and dropped
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const timer = setTimeout(() => reject(new Error(`${command} ${rest.join(" ")} doesn't listen: ${said}`)), 20_000);
+    child.once("exit", () => reject(new Error(`${command} ${rest.join(" ")} has ended: ${said}`)));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const port = Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+      if (Number.isNaN(port)) return;
+      clearTimeout(timer);
+      resolve({ pid: child.pid ?? 0, port, stop: () => stop(child) });
+    });
+  });
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), 3000);
+    child.once("exit", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill("SIGTERM");
+  });
+}
+
+/** The CPU time a process has used, all of its threads, in microseconds: to the nanosecond on Linux, else by ps. */
+export function cpuTimeOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(`${tasks}/${pid}/schedstat`)) return cpuTimeByPs(pid);
+  let nanoseconds = 0;
+  for (const thread of readdirSync(tasks)) {
+    nanoseconds += Number(readFileSync(`${tasks}/${thread}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanoseconds / 1000;
+}
+
+// [[dd-]hh:]mm:ss[.hundredths]
+function cpuTimeByPs(pid: number): number {
+  const fields = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" }).trim().split(/[-:]/);
+  const [seconds = 0, minutes = 0, hours = 0, days = 0] = fields.map(Number).reverse();
+  return 1e6 * (seconds + 60 * (minutes + 60 * (hours + 24 * days)));
+}
+
+/** The memory a process has now (`VmRSS`), or had at its peak (`VmHWM`), in bytes; without /proc always now. */
+export function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
+  if (!existsSync(`/proc/${pid}/status`)) {
+    return 1024 * Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }));
+  }
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]);
+}
+
+/** Lets the peak start anew, from what a process has now; where the kernel can't, it stays that of its whole life. */
+export function resetPeak(pid: number): void {
+  if (existsSync(`/proc/${pid}/clear_refs`)) writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import type { Context } from "../../src/http/route.ts";
+import { health } from "../../src/routes/health.ts";
+import { exchange } from "../service.ts";
+import { lines, serveRoutes } from "../http/start.ts";
+
+test("it is GET /health, without a key, and answered however many requests are in flight", () => {
+  const { method, path, dependencies, body, limited, includeInSchema } = health;
+  assert.deepEqual(
+    [method, path, dependencies, body, limited, includeInSchema],
+    ["GET", "/health", [], undefined, false, true],
+  );
+});
+
+test("it is 200 while the service takes requests, and 503 when it is about to stop", async () => {
+  for (const [draining, status, text] of [
+    [false, 200, "ok"],
+    [true, 503, "draining"],
+  ] as const) {
+    const reply = await health.handler(undefined, { draining } as Context);
+    assert.deepEqual([reply.status, reply.body], [status, JSON.stringify({ status: text })]);
+    assert.deepEqual(reply.headers, ["Content-Type", "application/json", "Cache-Control", "no-store"]);
+  }
+});
+
+test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503 with Connection: close", async () => {
+  const service = await serveRoutes([health], { maxInFlight: 1 });
+  const ask = async (
+    method: string,
+    target: string,
+  ): Promise<readonly [number | undefined, string | undefined, string | undefined]> => {
+    const request = lines(`${method} ${target} HTTP/1.1`, "Host: x");
+    const { answers } = await exchange(service.port, request, { isHead: method === "HEAD" });
+    return [answers[0]?.status, answers[0]?.body, answers[0]?.headers["connection"]];
+  };
+  assert.deepEqual(await ask("GET", "/health"), [200, '{"status":"ok"}', "keep-alive"]);
+  assert.deepEqual(await ask("GET", "/health?x=%"), [200, '{"status":"ok"}', "keep-alive"]);
+  assert.deepEqual(await ask("HEAD", "/health"), [200, "", "keep-alive"]);
+  for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) assert.equal((await ask(method, "/health"))[0], 405);
+  service.connections.draining = true;
+  assert.deepEqual(await ask("GET", "/health"), [503, '{"status":"draining"}', "close"]);
+  assert.deepEqual(await ask("HEAD", "/health"), [503, "", "close"]);
+  service.close();
+});

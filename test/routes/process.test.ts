@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { HttpError } from "../../src/http/error.ts";
+import type { Context, Fault, Reply } from "../../src/http/route.ts";
+import { processRoute } from "../../src/routes/process.ts";
+
+const guard = (): void => {};
+const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** What the handler makes of a status. */
+async function processed(status: string, delayMs = 0, context: Partial<Context> = {}): Promise<Reply> {
+  return processRoute(guard, delayMs).handler({ status }, context as Context);
+}
+
+test("it is declared as in the original: POST /process, the guard as its one dependency, and the body's model", () => {
+  const { method, path, dependencies, body, limited, includeInSchema } = processRoute(guard, 0);
+  assert.deepEqual([method, path, limited, includeInSchema], ["POST", "/process", true, true]);
+  assert.deepEqual(dependencies, [guard]);
+  assert.equal(typeof body, "function");
+});
+
+test("SUCCESS is 200 with a fresh UUID of version 4 each time", async () => {
+  const ids = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const reply = await processed("SUCCESS");
+    const { status, id, ...others } = JSON.parse(String(reply.body)) as Record<string, string>;
+    assert.deepEqual([reply.status, status, others], [200, "SUCCESS", {}]);
+    assert.match(id ?? "", UUID4);
+    assert.equal(reply.body, `{"status":"SUCCESS","id":"${id}"}`);
+    ids.add(id ?? "");
+  }
+  assert.equal(ids.size, 20);
+});
+
+const FAILING = [
+  "", "success", "Success", "SUCCESS ", " SUCCESS", "SUCCESS\n", "SUCCES", "SUCCESSS", "FAILURE", "\0SUCCESS",
+  "ＳＵＣＣＥＳＳ", "\ud800",
+];
+for (const status of FAILING) {
+  test(`${JSON.stringify(status)} fails with the original's 500`, async () => {
+    await assert.rejects(processed(status), (error: HttpError) => {
+      assert.ok(error instanceof HttpError);
+      assert.deepEqual([error.status, error.body], [500, '{"detail":"Task processing failed"}']);
+      return true;
+    });
+  });
+}
+
+test("the delay is waited for", async () => {
+  const start = performance.now();
+  await processed("SUCCESS", 100);
+  assert.ok(performance.now() - start >= 95);
+});
+
+test("a client that leaves ends the wait at once, and with it the timer", async () => {
+  const context: Partial<Context> = {};
+  const pending = processed("SUCCESS", 2_147_483_647, context);
+  context.onGone?.();
+  await assert.rejects(pending, HttpError);
+});
+
+test("the signal isn't asked for: it would cost as much as the rest of a request", async () => {
+  const context = {
+    get signal(): AbortSignal {
+      throw new Error("asked for");
+    },
+  };
+  for (const delayMs of [0, 1]) assert.equal((await processed("SUCCESS", delayMs, context)).status, 200);
+});
+
+test("the model takes a status that is a string, and reports anything else", () => {
+  const rows: readonly (readonly [unknown, readonly string[]])[] = [
+    [{ status: "a" }, []],
+    [{ status: 1 }, ["string_type"]],
+    [{ status: null }, ["string_type"]],
+    [{}, ["missing"]],
+    [[], ["model_attributes_type"]],
+    ["status", ["model_attributes_type"]],
+  ];
+  for (const [input, types] of rows) {
+    const faults: Fault[] = [];
+    processRoute(guard, 0).body?.(input, ["body"], faults);
+    assert.deepEqual(
+      faults.map(({ type }) => type),
+      types,
+    );
+  }
+});
