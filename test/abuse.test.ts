@@ -19,15 +19,15 @@ const SLACK_MS = 3000;
 
 describe("under abuse", { concurrency: 4 }, () => {
   test("500 idle connections are held, and cost nobody else", async () => {
-    assertHolds(await attacks.idleConnections(500, 150, 500, SLACK_MS));
+    assertHolds(await attacks.idleConnections(500, { limitMB: 150, holdMs: 500, slackMs: SLACK_MS }));
   });
 
   test("100 slow headers get 408 in time", async () => {
-    assertHolds(await attacks.slowRequests("header", 100, { headersMs: 1500, requestMs: 60_000 }, SLACK_MS));
+    assertHolds(await attacks.slowRequests("header", 100, { headersMs: 1500, requestMs: 60_000, slackMs: SLACK_MS }));
   });
 
   test("100 slow bodies get 408 in time", async () => {
-    assertHolds(await attacks.slowRequests("body", 100, { headersMs: 1500, requestMs: 2500 }, SLACK_MS));
+    assertHolds(await attacks.slowRequests("body", 100, { headersMs: 1500, requestMs: 2500, slackMs: SLACK_MS }));
   });
 
   test("slow readers take little memory, and are closed in the end, however much they have asked for", async () => {
@@ -47,7 +47,7 @@ describe("under abuse", { concurrency: 4 }, () => {
     assertHolds(await attacks.excessConnections(50, 100));
   });
 
-  test("requests past MAX_IN_FLIGHT get 503 with Retry-After at once, the others are served, and so is /health", async () => {
+  test("requests past MAX_IN_FLIGHT get 503 with Retry-After at once; the others and /health are served", async () => {
     assertHolds(await attacks.excessRequests(50, 100));
   });
 
@@ -91,7 +91,6 @@ describe("on the wire", { concurrency: 4 }, () => {
     const service = await startFor(t);
     const peers = await openMany(service.port, 20, TASK);
     await untilAnswered(peers);
-    assert.equal(peers[0]?.answers[0]?.headers["keep-alive"], "timeout=65");
     await sleep(5500);
     for (const { socket } of peers) socket.write(TASK);
     await untilAnswered(peers, 2);
@@ -157,7 +156,7 @@ describe("a faulty handler", () => {
     });
   }
 
-  test("one that never answers waits for its client, whose leaving aborts its signal and frees its place", async (t) => {
+  test("one that never answers waits for its client; its leaving aborts the signal and frees the place", async (t) => {
     let signal: AbortSignal | undefined;
     const stuck = faulty((_body, context) => {
       signal = context.signal;
@@ -193,7 +192,11 @@ describe("a faulty handler", () => {
 
   test("a client that leaves within its body ends the reading, and no handler sees it", async (t) => {
     let calls = 0;
-    const reading = route({ method: "POST", path: "/faulty", body: (input: unknown) => input, handler: () => ((calls += 1), OK) });
+    const handler = (): Reply => {
+      calls += 1;
+      return OK;
+    };
+    const reading = route({ method: "POST", path: "/faulty", body: (input: unknown) => input, handler });
     const service = await serveRoutes([reading]);
     t.after(() => service.close());
     const peer = await open(
@@ -252,7 +255,7 @@ describe("clients that go away", { concurrency: 4 }, () => {
     "before the answer": TASK,
     "while the answers are written": Buffer.from(get("/docs").repeat(50)),
     "after garbage": Buffer.from("\x16\x03\x01\r\n\r\n"),
-    "after a refused body": Buffer.concat([post("", ["Transfer-Encoding: chunked"], { key: "" }), Buffer.alloc(100_000)]),
+    "after a refused body": post(Buffer.alloc(200_000), [], { key: "" }).subarray(0, 100_000),
   };
   for (const [when, bytes] of Object.entries(departures)) {
     test(`200 clients that reset or close their connection ${when} leave nothing open`, async () => {

@@ -14,7 +14,8 @@ describe("WORKERS=2", () => {
     const [victim = 0, survivor = 0] = await workersOf(service, 2);
     const peers: Peer[] = [];
     // Which worker accepts is the kernel's choice.
-    while (Object.values(countBy(peers.map(servedBy))).filter((count) => count >= 5).length < 2 && peers.length < 1000) {
+    const shares = (): number[] => Object.values(countBy(peers.map(servedBy)));
+    while (shares().filter((count) => count >= 5).length < 2 && peers.length < 1000) {
       const more = await openMany(service.port, 20, get("/health"));
       await untilAnswered(more);
       peers.push(...more);
@@ -29,7 +30,8 @@ describe("WORKERS=2", () => {
     assert.ok(others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Peer)), "which had no other");
     assert.deepEqual(outcomes(others), { 200: others.length });
     await service.until(() => childrenOf(service.pid).length === 2, "the new worker");
-    assert.deepEqual(service.events("worker_exited").map(({ pid, signal }) => ({ pid, signal })), [{ pid: victim, signal: "SIGKILL" }]);
+    const deaths = service.events("worker_exited").map(({ pid, signal }) => ({ pid, signal }));
+    assert.deepEqual(deaths, [{ pid: victim, signal: "SIGKILL" }]);
     const end = Date.now() + 20_000;
     while ((await serversOf(service.port)).size < 2 && Date.now() < end) await sleep(20);
     assert.ok(Date.now() < end, "both serve");

@@ -16,7 +16,7 @@ const OTHER_KEY = "another-key-0123456789-abcdefghij";
 
 for (const WORKERS of ["1", "2"]) {
   describe(`stopping with WORKERS=${WORKERS}`, () => {
-    test("SIGTERM: requests in flight are answered, new connections refused, what is idle or half sent ends", async (t) => {
+    test("SIGTERM: what is in flight is answered, what is new refused, what is idle or half sent ends", async (t) => {
       // Whatever waited for a silent socket would meet the deadline, and exit with 1.
       const service = await startFor(t, { WORKERS, PROCESS_DELAY_MS: "1000", HEADERS_TIMEOUT_MS: "30000" });
       const idle = await openMany(service.port, 10);
@@ -142,7 +142,8 @@ for (const WORKERS of ["1", "2"]) {
       await until(() => load.statuses["401"] !== undefined, "the old key to be refused");
       setKey(service.directory, "");
       await reload(service, "keys_reload_failed");
-      assert.equal((await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: OTHER_KEY }))).answers[0]?.status, 200);
+      const { answers } = await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: OTHER_KEY }));
+      assert.equal(answers[0]?.status, 200);
       setKey(service.directory, KEY);
       await reload(service, "keys_reloaded", 2);
       const { errors, statuses } = await load.stop();

@@ -201,7 +201,7 @@ test("lines stay whole and in order, in writes that a pipe takes in one piece wh
 test("while more than 1 MiB waits lines are dropped, and their count is logged when there is room", async () => {
   const sink = new Sink();
   sink.held = true;
-  const log = createLog("info", sink);
+  const log = createLog("info", sink, PIPE_BUF);
   const text = "a".repeat(1000);
   for (let i = 0; i < 5000; i++) {
     log.event("info", "e", { i, text });

@@ -28,8 +28,8 @@ interface Proxy {
 }
 
 const NGINX_FRAME = `daemon off; pid nginx.pid; error_log stderr crit; worker_processes 2; events {}
-http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
-scgi_temp_path scgi; include api.conf; }
+http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+uwsgi_temp_path uwsgi; scgi_temp_path scgi; include api.conf; }
 `;
 
 const PROXIES: Readonly<Record<string, Proxy>> = {
@@ -85,8 +85,8 @@ function tasksOf(copy: Service): number {
 function startProxy(t: TestContext, name: string, proxy: Proxy, front: number, ports: readonly number[]): void {
   const directory = mkdtempSync(join(tmpdir(), "proxy-"));
   let text = readFileSync(new URL(`test/support/${proxy.file}`, root), "utf8");
-  const [slow, quick] = proxy.quicker;
-  for (const [from, to] of [["8001", `${ports[0]}`], ["8002", `${ports[1]}`], ["8080", `${front}`], [slow, quick]] as const) {
+  const places = [["8001", `${ports[0]}`], ["8002", `${ports[1]}`], ["8080", `${front}`], proxy.quicker] as const;
+  for (const [from, to] of places) {
     assert.ok(text.includes(from), `${proxy.file} has ${from}`);
     text = text.replaceAll(from, to);
   }

@@ -6,11 +6,14 @@ import type { Measure } from "../support/attacks.ts";
 /** From 24 on, node:http takes 178 MB for 10,000 idle connections that no line of this program has touched. */
 const IDLE_LIMIT_MB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
 
+/** The defaults. */
+const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
+
 /** Each attack at full size, on a quiet machine. */
 const ATTACKS: Readonly<Record<string, () => Promise<Measure[]>>> = {
-  "10,000 idle connections": () => attacks.idleConnections(10_000, IDLE_LIMIT_MB, 5000, 0),
-  "1,000 slow headers": () => attacks.slowRequests("header", 1000, { headersMs: 10_000, requestMs: 30_000 }, 0),
-  "1,000 slow bodies": () => attacks.slowRequests("body", 1000, { headersMs: 10_000, requestMs: 30_000 }, 0),
+  "10,000 idle connections": () => attacks.idleConnections(10_000, { limitMB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
+  "1,000 slow headers": () => attacks.slowRequests("header", 1000, TIMEOUTS),
+  "1,000 slow bodies": () => attacks.slowRequests("body", 1000, TIMEOUTS),
   "200 slow readers of 200 answers": () => attacks.slowReaders(200, 200, 10_000),
   "2 slow readers of 2,000 answers": () => attacks.slowReaders(2, 2000, 10_000),
   "hostile bodies": () => attacks.bodyBombs(),

@@ -15,14 +15,17 @@ export interface Measure {
 const TASK = post('{"status":"SUCCESS"}');
 
 /** Connections that send nothing: all are held, at a price, and nobody else notices. */
-export async function idleConnections(count: number, limitMB: number, holdMs: number, slackMs: number): Promise<Measure[]> {
+export async function idleConnections(
+  count: number,
+  { limitMB, holdMs, slackMs }: { limitMB: number; holdMs: number; slackMs: number },
+): Promise<Measure[]> {
   const service = await launch(EXEC);
   const before = await medianOfGood(service);
   const peers = await openMany(service.port, count);
   const during = await medianOfGood(service);
   await sleep(holdMs);
   const measures = [
-    { what: "connections lost", value: peers.filter(({ closed, ended }) => closed || ended).length, limit: 0 },
+    faults("connections lost", peers, ({ closed, ended }) => closed || ended),
     { what: "resident MB", value: residentMB(service.pid), limit: limitMB },
     { what: "a good request slower by ms", value: during - before, limit: 5 + slackMs },
   ];
@@ -33,8 +36,7 @@ export async function idleConnections(count: number, limitMB: number, holdMs: nu
 export async function slowRequests(
   part: "header" | "body",
   count: number,
-  { headersMs, requestMs }: { headersMs: number; requestMs: number },
-  slackMs: number,
+  { headersMs, requestMs, slackMs }: { headersMs: number; requestMs: number; slackMs: number },
 ): Promise<Measure[]> {
   const service = await launch(EXEC, { HEADERS_TIMEOUT_MS: String(headersMs), REQUEST_TIMEOUT_MS: String(requestMs) });
   const before = await medianOfGood(service);
@@ -53,7 +55,7 @@ export async function slowRequests(
   await until(() => peers.every(({ ended, closed }) => ended || closed), "the slow ones to be closed", limit + 10_000);
   clearInterval(drip);
   const measures = [
-    { what: "connections without a 408", value: peers.filter(({ answers }) => answers[0]?.status !== 408).length, limit: 0 },
+    faults("connections without a 408", peers, ({ answers }) => answers[0]?.status !== 408),
     { what: "closed after ms", value: last, limit },
     { what: "a good request slower by ms", value: during - before, limit: 5 + slackMs },
   ];
@@ -61,14 +63,13 @@ export async function slowRequests(
 }
 
 /**
- * Clients that ask for much and read nothing: little is kept for them, and they are closed in the end. The kernel takes some
- * MB for each: what fits is answered, and such a connection counts as idle.
+ * Clients that ask for much and read nothing: little is kept for them, and they are closed in the end. The kernel takes
+ * some MB for each: what fits is answered, and such a connection counts as idle.
  */
 export async function slowReaders(count: number, requests: number, timeoutMs: number): Promise<Measure[]> {
   const ms = String(timeoutMs);
   const service = await launch(EXEC, { REQUEST_TIMEOUT_MS: ms, HEADERS_TIMEOUT_MS: ms, KEEP_ALIVE_TIMEOUT_MS: ms });
-  await warmUp(service);
-  const before = residentMB(service.pid);
+  const before = await warmUp(service);
   const peers = await openMany(service.port, count);
   for (const { socket } of peers) {
     socket.pause();
@@ -83,7 +84,7 @@ export async function slowReaders(count: number, requests: number, timeoutMs: nu
   await until(() => peers.every(({ ended, closed }) => ended || closed), "the ends", 5000).catch(() => {});
   const measures = [
     { what: "more MB", value: most - before, limit: 60 },
-    { what: "connections left open", value: peers.filter(({ ended, closed }) => !ended && !closed).length, limit: 0 },
+    faults("connections left open", peers, ({ ended, closed }) => !ended && !closed),
   ];
   return end(service, peers, measures);
 }
@@ -91,13 +92,12 @@ export async function slowReaders(count: number, requests: number, timeoutMs: nu
 /** Bodies made to take memory: refused at once, in few words. */
 export async function bodyBombs(): Promise<Measure[]> {
   const service = await launch(EXEC);
-  await warmUp(service);
-  const before = residentMB(service.pid);
+  const before = await warmUp(service, 4);
   const answers = [];
   for (const bomb of bombs()) answers.push(await sendBomb(service, bomb));
   answers.push(...(await Promise.all(Array.from({ length: 10 }, () => sendBomb(service, spaces(16))))));
   const measures = [
-    { what: "bombs not refused with 413 or 422", value: answers.filter(({ status }) => status !== 413 && status !== 422).length, limit: 0 },
+    faults("bombs not refused with 413 or 422", answers, ({ status }) => status !== 413 && status !== 422),
     { what: "longest answer in bytes", value: Math.max(...answers.map(({ length }) => length)), limit: 1500 },
     { what: "more MB", value: residentMB(service.pid) - before, limit: 25 },
     { what: "good requests not answered", value: (await statusOf(service, TASK)) === 200 ? 0 : 1, limit: 0 },
@@ -133,8 +133,8 @@ export async function excessConnections(most: number, count: number): Promise<Me
   for (const { socket } of held) socket.write(TASK);
   await untilAnswered(held, 2);
   const measures = [
-    { what: "connections past the limit that were answered", value: excess.filter(({ answers }) => answers.length > 0).length, limit: 0 },
-    { what: "connections within it that were not", value: held.filter(({ answers }) => answers[1]?.status !== 200).length, limit: 0 },
+    faults("connections past the limit that were answered", excess, ({ answers }) => answers.length > 0),
+    faults("connections within it that were not", held, ({ answers }) => answers[1]?.status !== 200),
   ];
   return end(service, held, measures);
 }
@@ -162,8 +162,7 @@ export async function excessRequests(most: number, count: number): Promise<Measu
 /** Nobody takes the log: its reader has gone, or is there and never reads. */
 export async function brokenLog(reader: "closed" | "stuck", requests: number): Promise<Measure[]> {
   const service = await launch(`"$@" | { grep -m 1 listening; ${reader === "stuck" ? "exec sleep 600;" : ""} }`);
-  await warmUp(service);
-  const before = residentMB(service.pid);
+  const before = await warmUp(service);
   const statuses = await sendMany(service, requests);
   const measures = [
     { what: "requests not answered with 200", value: requests - (statuses["200"] ?? 0), limit: 0 },
@@ -175,13 +174,18 @@ export async function brokenLog(reader: "closed" | "stuck", requests: number): P
 const EXEC = 'exec "$@"';
 
 /**
- * Ordinary traffic, small and large, that fills what V8 keeps for young objects and lets garbage buffers reach (32 MiB and
- * more): what an attack takes on top of it is the attack's.
+ * Ordinary traffic, small and large, until V8 keeps the room for young objects and for garbage buffers that it likes to
+ * have (tens of MB): what an attack takes on top of that is the attack's. Returns the most MB that were resident.
  */
-async function warmUp(service: Launched): Promise<void> {
-  await sendMany(service, 3000);
+async function warmUp(service: Launched, rounds = 1): Promise<number> {
   const upload = post(`{"status":"SUCCESS","padding":"${"x".repeat(1_000_000)}"}`);
-  for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 10 }, () => statusOf(service, upload)));
+  let most = 0;
+  for (let round = 0; round < rounds; round++) {
+    await sendMany(service, 3000);
+    for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 10 }, () => statusOf(service, upload)));
+    most = Math.max(most, residentMB(service.pid));
+  }
+  return most;
 }
 
 /** Sends requests on 20 connections, 10 at a time on each; returns how many answers there were of each status. */
@@ -255,6 +259,11 @@ async function sendBomb({ port }: Launched, pieces: Iterable<Buffer>): Promise<{
   await until(() => peer.answers.length > 0 || peer.closed, "an answer");
   peer.socket.destroy();
   return { status: peer.answers[0]?.status ?? 0, length: peer.answers[0]?.body.length ?? 0 };
+}
+
+/** How many of the items are at fault: none may be. */
+function faults<T>(what: string, items: readonly T[], isAtFault: (item: T) => boolean): Measure {
+  return { what, value: items.filter(isAtFault).length, limit: 0 };
 }
 
 /** What `ps` says a process has used. */

@@ -46,9 +46,9 @@ export async function openMany(port: number, count: number, first: string | Buff
   return peers;
 }
 
-/** Resolves when every peer has `count` answers; rejects after `limitMs`. */
-export function untilAnswered(peers: readonly Peer[], count = 1, limitMs = 20_000): Promise<void> {
-  return until(() => peers.every(({ answers }) => answers.length >= count), `${count} answers on each connection`, limitMs);
+/** Resolves when every peer has `count` answers; rejects after 20 s. */
+export function untilAnswered(peers: readonly Peer[], count = 1): Promise<void> {
+  return until(() => peers.every(({ answers }) => answers.length >= count), `${count} answers on each connection`);
 }
 
 /** Resolves when every peer's connection is closed; rejects after `limitMs`. */

@@ -23,7 +23,7 @@ export async function launch(script: string, variables: Variables = {}): Promise
   const shell = spawn("sh", ["-c", script, "sh", process.execPath, program], {
     cwd: directory,
     detached: true,
-    env: { PATH: process.env["PATH"], SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", LOG_LEVEL: "info", ...variables },
+    env: { PATH: process.env["PATH"], SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...variables },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
