@@ -1,41 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { createEnvFile, keygen, listKeys, type Output } from "./auth/keygen.ts";
-import { Fleet, followPrimary, isWorker } from "./cluster.ts";
+import { createFleet, fail, followPrimary, isWorker } from "./cluster.ts";
 import { createInstance, type Serving } from "./instance.ts";
 import { createLog, type Log, PIPE_BUF } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { type Configuration, readConfiguration, SettingsError } from "./settings.ts";
 
-/** sysexits.h: the command line, or the settings, are wrong. */
-const EX_USAGE = 64;
-const EX_CONFIG = 78;
-
 const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | init | sandbox\n";
 
-/** How long the last log lines may take to get out. */
-const FLUSH_MS = 50;
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 if (isWorker) runWorker();
 else runCommand(process.argv.slice(2));
 
 function runCommand([command, ...args]: string[]): void {
   if (command === "keygen") print(keygen(args, Date.now()));
-  else if (args.length > 0) print({ stdout: "", stderr: USAGE, exitCode: EX_USAGE });
-  else if (command === "keys") print(success(listKeys(configure().keys, Date.now())));
+  // sysexits.h: EX_USAGE.
+  else if (args.length > 0) print({ stdout: "", stderr: USAGE, exitCode: 64 });
+  else if (command === "keys") process.stdout.write(listKeys(configure().keys, Date.now()));
   else if (command === "init") print(createEnvFile(".env"));
-  else if (command === "sandbox") print(success(sandbox(configure())));
-  else if (command === undefined || command === "--hints") serve(command !== undefined);
-  else print({ stdout: "", stderr: USAGE, exitCode: EX_USAGE });
-}
-
-function success(stdout: string): Output {
-  return { stdout, stderr: "", exitCode: 0 };
-}
-
-/** The NODE_OPTIONS with which the program has the rights it needs and no more. */
-function sandbox({ settings, files }: Configuration): string {
-  return `${sandboxOptions(process.allowedNodeEnvironmentFlags, { files, processes: settings.workers > 1 })}\n`;
+  else if (command === "sandbox") console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().grants));
+  else if (command === undefined || command === "--hints") void serve(command !== undefined);
+  else print({ stdout: "", stderr: USAGE, exitCode: 64 });
 }
 
 function print({ stdout, stderr, exitCode }: Output): void {
@@ -50,50 +37,36 @@ function configure(): Configuration {
     return readConfiguration(process.env, process.cwd(), Date.now());
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    process.stderr.write(`${error.faults.join("\n")}\n`);
-    process.exit(EX_CONFIG);
+    // sysexits.h: EX_CONFIG.
+    return fail(error.message, 78);
   }
 }
 
-function serve(hints: boolean): void {
+async function serve(hints: boolean): Promise<void> {
   const { settings, keys, warnings } = configure();
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
-  const fail = (message: string): void => {
-    log.flush();
-    process.stderr.write(`${message}\n`);
-    process.exit(1);
-  };
-  const isFleet = settings.workers > 1;
-  const serving = isFleet ? new Fleet(settings, keys, log, fail) : createInstance(settings, keys, log);
-  const stop = once(() => leave(serving, log));
-  onStopSignal(() => {
-    if (!stop()) process.exit(1);
-  });
+  const serving = settings.workers > 1 ? createFleet(settings, keys, log) : createInstance(settings, keys, log);
+  const stop = prepareStop(serving, log);
+  for (const signal of STOP_SIGNALS) process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort()));
   process.on("SIGHUP", () => reload(serving, log));
-  surviveFaults(log, stop);
-  serving.listen().then(
-    ({ address, port }) => {
-      log.event("info", "listening", { host: address, port, workers: settings.workers, pid: process.pid });
-      if (hints) process.stderr.write(hintsFor(address, port));
-    },
-    (error: Error) => fail(error.message),
-  );
+  const { address, port } = await serving.listen().catch((error: Error) => fail(error.message));
+  log.event("info", "listening", { host: address, port, workers: settings.workers, pid: process.pid });
+  if (hints) process.stderr.write(hintsFor(address, port));
 }
 
 function runWorker(): void {
   let instance: Serving | undefined;
-  let log: Log | undefined;
-  const stop = once(() => leave(instance, log));
+  let stop: AbortController | undefined;
   // A second signal, and SIGHUP, are for the primary: a terminal and systemd send them to the whole group.
-  onStopSignal(stop);
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop?.abort());
   process.on("SIGHUP", () => {});
-  followPrimary((order) => {
-    if (order.type === "stop") return stop();
-    if (order.type === "keys") return instance?.setKeys(order.keys);
-    log = createLog(order.settings.logLevel, process.stdout, PIPE_BUF);
+  followPrimary(async (order) => {
+    if (order === "stop") return stop?.abort();
+    if (instance !== undefined) return instance.setKeys(order.keys);
+    const log = createLog(order.settings.logLevel, process.stdout, PIPE_BUF);
     instance = createInstance(order.settings, order.keys, log);
-    surviveFaults(log, stop);
+    stop = prepareStop(instance, log);
     return instance.listen();
   });
 }
@@ -105,47 +78,35 @@ function reload(serving: Serving, log: Log): void {
     log.event("info", "keys_reloaded", { keys: keys.length });
     log.warn(warnings);
   } catch (error) {
-    if (error instanceof SettingsError) log.event("error", "keys_reload_failed", { faults: error.faults });
-    else log.error(error);
+    log.event("error", "keys_reload_failed", { faults: (error as Error).message.split("\n") });
   }
 }
 
-/** Stops and exits, with the last lines of the log on their way. */
-async function leave(serving: Serving | undefined, log: Log | undefined): Promise<void> {
-  log?.event("info", "draining", { pid: process.pid });
-  const exitCode = (await serving?.stop()) || Number(process.exitCode ?? 0);
-  log?.event("info", "stopped", { pid: process.pid, exit_code: exitCode });
-  log?.flush();
-  const flushed = new Promise((resolve) => process.stdout.write("", resolve));
-  await Promise.race([flushed, sleep(FLUSH_MS)]);
-  process.exit(exitCode);
-}
-
-/** Faults outside of requests. A rejection leaves nothing half done; after an exception the process had better end. */
-function surviveFaults(log: Log, stop: () => void): void {
+/** What stops the service and ends the process, on its first abort(). So does an exception nobody caught. */
+function prepareStop(serving: Serving, log: Log): AbortController {
+  const stop = new AbortController();
+  stop.signal.addEventListener("abort", () => leave(serving, log));
+  process.on("exit", log.flush);
   process.stderr.on("error", () => {});
+  // A rejection leaves nothing half done; after an exception the process had better end.
   process.on("unhandledRejection", (error) => log.error(error));
   process.on("uncaughtException", (error) => {
     log.error(error);
     process.exitCode = 1;
-    stop();
+    stop.abort();
   });
+  return stop;
 }
 
-function onStopSignal(listener: () => void): void {
-  process.on("SIGTERM", listener);
-  process.on("SIGINT", listener);
-}
-
-/** A function that calls `first` when it is called first; it returns whether it did. */
-function once(first: () => void): () => boolean {
-  let done = false;
-  return () => {
-    if (done) return false;
-    done = true;
-    first();
-    return true;
-  };
+/** Lets the service finish what it has begun, then ends the process. */
+async function leave(serving: Serving, log: Log): Promise<void> {
+  log.event("info", "draining", { pid: process.pid });
+  const exitCode = (await serving.stop()) || Number(process.exitCode ?? 0);
+  log.event("info", "stopped", { pid: process.pid, exit_code: exitCode });
+  log.flush();
+  // The last lines have 50 ms to get out.
+  await Promise.race([new Promise((resolve) => process.stdout.write("", resolve)), sleep(50)]);
+  process.exit(exitCode);
 }
 
 function hintsFor(address: string, port: number): string {

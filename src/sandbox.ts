@@ -1,12 +1,7 @@
 import { fileURLToPath } from "node:url";
 
-/** What the process may do besides reading the program. */
-export interface Grants {
-  /** Absolute paths of files to read. Where one is a symbolic link, what it leads to may be read, too. */
-  readonly files?: readonly string[];
-  /** Whether it may start processes, as the primary does its workers. */
-  readonly processes?: boolean;
-}
+/** Absolute paths of files to read, be they links that lead to others, and whether processes may be started. */
+export interface Grants { readonly files?: readonly string[]; readonly processes?: boolean }
 
 /**
  * The NODE_OPTIONS that start the program under Node's permission model: it may read itself, listen, and what is
@@ -14,16 +9,13 @@ export interface Grants {
  */
 export function sandboxOptions(known: ReadonlySet<string>, { files = [], processes = false }: Grants = {}): string {
   const program = fileURLToPath(new URL("./", import.meta.url));
-  return [
+  const options = [
     known.has("--permission") ? "--permission" : "--experimental-permission",
     // Before Node 25 every process may use the network.
     ...(known.has("--allow-net") ? ["--allow-net"] : []),
     ...(processes ? ["--allow-child-process"] : []),
     ...[program, ...files].map((path) => `--allow-fs-read=${path}`),
-  ].map(quote).join(" ");
-}
-
-// Node splits NODE_OPTIONS at blanks that aren't in double quotes; in those \ makes the next character literal.
-function quote(option: string): string {
-  return `"${option.replace(/[\\"]/g, "\\$&")}"`;
+  ];
+  // Node splits NODE_OPTIONS at blanks that aren't in double quotes; in those \ makes the next character literal.
+  return options.map((option) => `"${option.replace(/[\\"]/g, "\\$&")}"`).join(" ");
 }

@@ -104,9 +104,9 @@ describe("the source", () => {
     assert.deepEqual(rules.uses(sources, OUTGOING), []);
   });
 
-  test("has at most 1,500 lines of code", () => {
+  test("has at most 1,600 lines of code", () => {
     const lines = rules.totalCodeLines(sources);
-    assert.ok(lines <= 1500, `${lines} lines of code`);
+    assert.ok(lines <= 1600, `${lines} lines of code`);
   });
 
   test("has functions of at most 30 lines, in files of at most 200, of at most 120 characters each", () => {

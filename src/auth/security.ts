@@ -3,9 +3,7 @@ import type { Context, Dependency, Refusal } from "../http/route.ts";
 import { type KeySet, verifyKey } from "./keys.ts";
 
 /** The keys in force. A reload puts another set in place. */
-export interface Keyring {
-  current: KeySet;
-}
+export interface Keyring { current: KeySet }
 
 /**
  * The guard: lets a request pass whose one X-API-Key field is a valid key, and answers all others with the same 401.
@@ -13,24 +11,19 @@ export interface Keyring {
  */
 export function createGuard(keyring: Keyring): Dependency {
   return function validateAuthentication(context: Context): Refusal {
-    const field = context.request.headers[FIELD];
+    const { headers, rawHeaders } = context.request;
     // node:http joins two fields with ", ": no key, since a key has no blanks.
-    const result = verifyKey(keyring.current, typeof field === "string" ? field : "", Date.now());
+    const result = verifyKey(keyring.current, String(headers[FIELD] ?? ""), Date.now());
     if ("name" in result) {
       context.key = result.name;
       return undefined;
     }
-    context.denied = isDoubled(context.request.rawHeaders) ? "duplicate" : result.denied;
+    const fields = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === FIELD);
+    context.denied = fields.length > 1 ? "duplicate" : result.denied;
     return DENIED;
   };
 }
 
 // FastAPI's APIKeyHeader(name="X-API-Key").
-const API_KEY_HEADER = "X-API-Key";
-const FIELD = API_KEY_HEADER.toLowerCase();
-
-const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authenticate", API_KEY_HEADER]);
-
-function isDoubled(rawHeaders: readonly string[]): boolean {
-  return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === FIELD).length > 1;
-}
+const FIELD = "x-api-key";
+const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authenticate", "X-API-Key"]);

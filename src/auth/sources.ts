@@ -3,11 +3,8 @@ import { resolve } from "node:path";
 
 import { type KeySet, keySetOf, keyState, keyWarnings, parseKeysFile, plainKeyFault, weaknessOf } from "./keys.ts";
 
-/** A variable's value, and where it was set: "environment", or a file and line. */
-export interface Variable {
-  readonly value: string;
-  readonly place: string;
-}
+/** A variable that is set; `label`: its name and, in parentheses, where it was set, for messages. */
+export interface Variable { readonly value: string; readonly label: string }
 
 /** What settings are read with, and where to put what is found wrong, or worth a word: a line each, without a value. */
 export interface Reader {
@@ -26,10 +23,14 @@ export interface Reader {
  * `allowWeak`: a weak plaintext key is only warned about.
  */
 export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
-  const { faults, warnings, now } = reader;
+  const { lookup, faults, warnings, now } = reader;
   const earlier = faults.length;
   const single = readPlainKey(reader, allowWeak);
-  const keys = [...single, ...readKeysFile(reader, single)];
+  const file = lookup("SERVICE_API_KEYS_FILE");
+  const bytes = file && readFile(reader, file);
+  const { keys: named, faults: mistakes } = parseKeysFile(bytes ?? Buffer.alloc(0), single);
+  faults.push(...mistakes.map(({ line, message }) => `${file?.label}: line ${line} of the file: ${message}`));
+  const keys = [...single, ...named];
   if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired")) faults.push(NO_KEY);
   warnings.push(...keyWarnings(keys, now));
   return keys;
@@ -37,14 +38,8 @@ export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
 
 /** Warnings where others than a file's owner may read it; none where they may not, or where it can't be told. */
 export function modeWarnings(path: string, label: string): string[] {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  const isOpen = stats !== undefined && (stats.mode & 0o044) !== 0;
-  return isOpen ? [`${label}: can be read by group or others: chmod 600 it`] : [];
-}
-
-/** The code of a failed system call, for a message. */
-export function errorCode(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? "unknown error";
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+  return (mode & 0o044) === 0 ? [] : [`${label}: can be read by group or others: chmod 600 it`];
 }
 
 const NO_KEY =
@@ -52,52 +47,32 @@ const NO_KEY =
   "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
 
 function readPlainKey(reader: Reader, allowWeak: boolean): KeySet {
-  const direct = reader.lookup("SERVICE_API_KEY");
-  const file = reader.lookup("SERVICE_API_KEY_FILE");
-  if (direct !== undefined && file !== undefined) {
-    const places = `SERVICE_API_KEY (${direct.place}), SERVICE_API_KEY_FILE (${file.place})`;
-    reader.faults.push(`${places}: both are set: remove one`);
-    return [];
-  }
-  if (direct !== undefined) return checkPlainKey(reader, `SERVICE_API_KEY (${direct.place})`, direct.value, allowWeak);
-  const read = readFile(reader, "SERVICE_API_KEY_FILE", file);
+  const { lookup, faults, warnings } = reader;
+  const direct = lookup("SERVICE_API_KEY");
+  const file = lookup("SERVICE_API_KEY_FILE");
+  if (direct && file) faults.push(`${direct.label}, ${file.label}: both are set: remove one`);
+  const source = direct ?? file;
+  if (source === undefined || (direct && file)) return [];
   // Latin-1 shows every byte that isn't ASCII as a character that isn't, either.
-  const text = (bytes: Buffer): string => bytes.toString("latin1").replace(/\r?\n$/, "");
-  return read === undefined ? [] : checkPlainKey(reader, read.label, text(read.bytes), allowWeak);
-}
-
-function checkPlainKey({ faults, warnings }: Reader, label: string, key: string, allowWeak: boolean): KeySet {
+  const key = direct ? direct.value : readFile(reader, source)?.toString("latin1").replace(/\r?\n$/, "");
+  if (key === undefined) return [];
   const fault = plainKeyFault(key);
   const weakness = weaknessOf(key);
-  if (fault !== undefined) faults.push(`${label}: ${fault}`);
-  else if (weakness !== undefined && allowWeak) warnings.push(`${label}: ${weakness}`);
-  else if (weakness !== undefined) faults.push(`${label}: ${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1`);
+  if (fault) faults.push(`${source.label}: ${fault}`);
+  else if (weakness && allowWeak) warnings.push(`${source.label}: ${weakness}`);
+  else if (weakness) faults.push(`${source.label}: ${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1`);
   return keySetOf({ default: key });
 }
 
-function readKeysFile(reader: Reader, others: KeySet): KeySet {
-  const name = "SERVICE_API_KEYS_FILE";
-  const read = readFile(reader, name, reader.lookup(name));
-  if (read === undefined) return [];
-  const { keys, faults } = parseKeysFile(read.bytes, others);
-  for (const { line, message } of faults) reader.faults.push(`${read.label}: line ${line} of the file: ${message}`);
-  return keys;
-}
-
-function readFile(
-  { directory, faults, warnings }: Reader,
-  name: string,
-  variable: Variable | undefined,
-): { label: string; bytes: Buffer } | undefined {
-  if (variable === undefined) return undefined;
-  const label = `${name} (${variable.place})`;
-  const path = resolve(directory, variable.value);
+/** The bytes of the file that a variable names; undefined where it can't be read, which is a fault. */
+function readFile({ directory, faults, warnings }: Reader, { value, label }: Variable): Buffer | undefined {
+  const path = resolve(directory, value);
   try {
     const bytes = readFileSync(path);
     warnings.push(...modeWarnings(path, `${label}: the file`));
-    return { label, bytes };
+    return bytes;
   } catch (error) {
-    faults.push(`${label}: the file can't be read (${errorCode(error)})`);
+    faults.push(`${label}: the file can't be read (${(error as NodeJS.ErrnoException).code})`);
     return undefined;
   }
 }

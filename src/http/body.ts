@@ -6,28 +6,23 @@ import type { Exchange } from "./exchange.ts";
 import { locateJsonError } from "./json.ts";
 import type { Fault, Model, Refusal } from "./route.ts";
 
-/** Whether the request's framing announces a body (RFC 9112 6.3), be it an empty chunked one. */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || declaredLength(headers["content-length"]) > 0;
-}
-
-/** The Content-Length in bytes, 0 where there is none. node:http has refused all that is no number. */
-export function declaredLength(field: string | undefined): number {
-  return field === undefined ? 0 : Number(field);
+/** The body's length in bytes by the request's framing (RFC 9112 6.3): 0 where there is none, Infinity in chunks. */
+export function declaredLength({ headers }: IncomingMessage): number {
+  // node:http has refused any Content-Length that is no number.
+  return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : Infinity;
 }
 
 /** Refuses by the header fields alone, in this order: no body (422), its type or coding (415), its size (413). */
 export function checkBodyFields(request: IncomingMessage, maxBytes: number): Refusal {
   const { headers } = request;
-  if (!hasBody(request)) return NO_BODY;
+  const length = declaredLength(request);
+  if (length === 0) return NO_BODY;
   if (!JSON_TYPE.test(headers["content-type"] ?? "")) return NOT_JSON;
-  const coding = headers["content-encoding"];
-  if (coding !== undefined && coding.toLowerCase() !== "identity") return CODED;
-  if (declaredLength(headers["content-length"]) > maxBytes) return tooLarge(maxBytes);
-  return undefined;
+  if ((headers["content-encoding"] ?? "identity").toLowerCase() !== "identity") return CODED;
+  return length > maxBytes && length !== Infinity ? tooLarge(maxBytes) : undefined;
 }
 
-/** Reads the whole body. Throws 413 at the first byte past `maxBytes`, or the reason why the rest never comes. */
+/** Reads the whole body. Rejects with 413 at the first byte past `maxBytes`, or the reason why the rest never comes. */
 export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let body: Buffer = EMPTY;
@@ -35,20 +30,15 @@ export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> 
     if (exchange.bodyError !== undefined) reject(exchange.bodyError);
     exchange.failBody = reject;
     exchange.request.on("data", (chunk: Buffer) => {
-      const start = size;
+      // Refused already: the rest is read only so that the client gets to read its answer.
+      if (size > maxBytes) return;
+      body = append(body, size, chunk);
       size += chunk.length;
-      if (size <= maxBytes) {
-        // One chunk is the rule, and is not copied.
-        body = start === 0 ? chunk : append(body, start, chunk);
-      } else if (start <= maxBytes) {
-        body = EMPTY;
-        reject(tooLarge(maxBytes));
-      }
+      if (size <= maxBytes) return;
+      body = EMPTY;
+      reject(tooLarge(maxBytes));
     });
-    exchange.request.on("end", () => {
-      exchange.failBody = undefined;
-      resolve(body.subarray(0, size));
-    });
+    exchange.request.on("end", () => resolve(body.subarray(0, size)));
   });
 }
 
@@ -57,7 +47,7 @@ export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
   if (body.length === 0) return NO_BODY;
   if (!isUtf8(body)) return NOT_UTF8;
   // One byte order mark may stand before the text (RFC 8259 8.1).
-  const text = body.toString("utf8", body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
+  const text = body.toString().replace(/^\ufeff/, "");
   const faults: Fault[] = [];
   let input: unknown;
   try {
@@ -88,6 +78,8 @@ function tooLarge(maxBytes: number): HttpError {
 
 /** Puts `chunk` at `start`, in twice the room where it doesn't fit: tiny chunks cost linear time and space. */
 function append(body: Buffer, start: number, chunk: Buffer): Buffer {
+  // One chunk is the rule, and is not copied.
+  if (start === 0) return chunk;
   const size = start + chunk.length;
   const room = size > body.length ? Buffer.concat([body], Math.max(size, 2 * body.length)) : body;
   chunk.copy(room, start);

@@ -9,10 +9,8 @@ interface Fault { index: number; message: string }
  */
 export function locateJsonError(text: string): { position: number; message: string } {
   const { index, message } = findFault(text);
-  let position = 0;
-  // Not an iterator: it makes a string of each character.
-  for (let at = 0; at < index; position += 1) at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
-  return { position, message };
+  // A surrogate pair is one code point: of each, the first half is left out.
+  return { position: text.slice(0, index).replace(/[\ud800-\udbff](?=[\udc00-\udfff])/g, "").length, message };
 }
 
 // A loop, not recursion, so that deep nesting can't exhaust the stack: each round reads one value, with the

@@ -2,13 +2,11 @@ import type { IncomingMessage } from "node:http";
 
 import { type HttpError, JSON_HEADERS } from "./error.ts";
 
-/** What a handler returns; `json()` makes one. */
-export interface Reply {
-  readonly status: number;
-  /** Field names and values in turn, with Content-Type and Cache-Control, without Content-Length. */
-  readonly headers: readonly string[];
-  readonly body: string | Uint8Array;
-}
+/**
+ * What a handler returns; `json()` makes one. `headers`: field names and values in turn, with Content-Type and
+ * Cache-Control, without Content-Length.
+ */
+export type Reply = Readonly<{ status: number; headers: readonly string[]; body: string | Uint8Array }>;
 
 /** What a dependency or a handler may know of its request. */
 export interface Context {
@@ -34,16 +32,13 @@ export type Dependency = (context: Context) => Refusal | Promise<Refusal>;
 export type Refusal = HttpError | undefined | void;
 
 /** One thing that is wrong with a body, in the shape of pydantic's errors. */
-export interface Fault {
-  readonly type: string;
-  readonly loc: readonly (string | number)[];
-  readonly msg: string;
-  readonly input?: unknown;
-  readonly ctx?: { readonly error: string };
-}
+export interface Fault { readonly type: string; readonly loc: Location; readonly msg: string; readonly input?: unknown }
+
+/** The way to a value: "body", then the names and indices that lead there. */
+export type Location = readonly (string | number)[];
 
 /** Checks `input`, found at `loc`: returns it as a T, or adds to `faults`; then what it returns is not looked at. */
-export type Model<T> = (input: unknown, loc: readonly (string | number)[], faults: Fault[]) => T;
+export type Model<T> = (input: unknown, loc: Location, faults: Fault[]) => T;
 
 /** One endpoint. `T` is what its handler gets for a body: undefined when the route has no model. */
 export interface Route<T = unknown> {

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 
-import { declaredLength, hasBody } from "./body.ts";
+import { declaredLength } from "./body.ts";
 import type { HttpError } from "./error.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import type { Reply } from "./route.ts";
@@ -11,13 +11,14 @@ import type { Reply } from "./route.ts";
  */
 export function send(exchange: Exchange, { status, headers, body }: Reply): void {
   const { request, response, requestId, connection } = exchange;
+  const isValid = status >= 200 && status <= 599 && (typeof body === "string" || body instanceof Uint8Array);
+  if (!isValid) throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
   const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
-  if (!(status >= 200 && status <= 599)) throw new RangeError("a final status is 200 to 599");
-  if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new TypeError("a body is text or bytes");
   // RFC 9110 8.6: no Content-Length where there can be no content, unless it is that of the GET.
   const length = Buffer.byteLength(body);
   if (status !== 204 && status !== 304) fields.push("Content-Length", String(length));
-  const lingers = mustLinger(exchange);
+  const isUnread = !request.complete && declaredLength(request) > MAX_DRAINED_BYTES;
+  const lingers = !exchange.inStep || exchange.bodyError !== undefined || isUnread;
   // While draining, only the last of several: node:http closes after the one that says so.
   if (lingers || (exchange.draining && connection.last === exchange)) fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
@@ -43,24 +44,18 @@ export function sendRaw(connection: Connection, error: HttpError, requestId: str
   else last.response.once("finish", write);
 }
 
-/** While lingering: ends the connection when the client has sent more than is read for courtesy. */
-export function stopAtLimit({ socket, readLimit }: Connection): void {
-  if (socket.bytesRead > readLimit) socket.destroy();
+/** While lingering: reads no more than is read for courtesy, so that the client stops sending and reads its answer. */
+export function stopAtLimit({ socket, last, readLimit }: Connection): void {
+  if (socket.bytesRead <= readLimit) return;
+  last?.request.pause();
+  socket.pause();
 }
 
 /** An unread body this short is read and dropped, and the connection kept. */
 const MAX_DRAINED_BYTES = 65_536;
 
 const LINGER_MS = 2000;
-const LINGER_BYTES = 8_388_608;
-
-/** Whether the request's body is in disorder, or neither read nor short enough to be dropped. */
-function mustLinger({ request, expectation, isSound, bodyError }: Exchange): boolean {
-  if (!isSound || bodyError !== undefined || expectation !== "none") return true;
-  if (request.complete || !hasBody(request)) return false;
-  const { "transfer-encoding": coding, "content-length": length } = request.headers;
-  return coding !== undefined || declaredLength(length) > MAX_DRAINED_BYTES;
-}
+const LINGER_BYTES = 3_145_728;
 
 /** Closes the write side and goes on reading for a while, so that the client gets to read its answer. */
 function linger(connection: Connection): void {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
-import { errorCode, modeWarnings, readKeys } from "../../src/auth/sources.ts";
+import { modeWarnings, readKeys, type Variable } from "../../src/auth/sources.ts";
 
 interface KeySources {
   readonly keys: KeySet;
@@ -36,9 +36,9 @@ function fileOf(content: string | Buffer, mode = 0o600): string {
 
 /** Reads the sources of these variables. */
 function read(variables: Readonly<Record<string, string>>, allowWeak = false): KeySources {
-  const lookup = (name: string): { value: string; place: string } | undefined => {
+  const lookup = (name: string): Variable | undefined => {
     const value = variables[name];
-    return value === undefined ? undefined : { value, place: `place of ${name}` };
+    return value === undefined ? undefined : { value, label: `${name} (place of ${name})` };
   };
   const faults: string[] = [];
   const warnings: string[] = [];
@@ -305,11 +305,6 @@ test("it is the file behind a link whose mode counts, as in a mounted Kubernetes
 
 test("a mode that can't be told is no warning", () => {
   assert.deepEqual(modeWarnings(join(directory, "missing"), "x"), []);
-});
-
-test("the code of an error is all that is shown of it", () => {
-  assert.equal(errorCode(Object.assign(new Error("text"), { code: "EIO" })), "EIO");
-  assert.equal(errorCode(new Error("text")), "unknown error");
 });
 
 test("the sources hold no plaintext: neither keys, faults nor warnings have it", () => {

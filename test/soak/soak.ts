@@ -11,7 +11,8 @@ const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
 
 /** Each attack at full size, on a quiet machine. */
 const ATTACKS: Readonly<Record<string, () => Promise<Measure[]>>> = {
-  "10,000 idle connections": () => attacks.idleConnections(10_000, { limitMB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
+  "10,000 idle connections": () =>
+    attacks.idleConnections(10_000, { limitMB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
   "1,000 slow headers": () => attacks.slowRequests("header", 1000, TIMEOUTS),
   "1,000 slow bodies": () => attacks.slowRequests("body", 1000, TIMEOUTS),
   "200 slow readers of 200 answers": () => attacks.slowReaders(200, 200, 10_000),
@@ -26,8 +27,9 @@ const ATTACKS: Readonly<Record<string, () => Promise<Measure[]>>> = {
 
 const LIMIT_MS = 600_000;
 
-// Only when it is the program that was started: `node --test` imports whatever stands in test/.
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await soak();
+// Not when it is imported, nor by `node --test`, which runs whatever stands in test/.
+const isStarted = import.meta.url === pathToFileURL(process.argv[1] ?? "").href;
+if (isStarted && process.env["NODE_TEST_CONTEXT"] === undefined) await soak();
 
 async function soak(): Promise<void> {
   setTimeout(() => {
