@@ -182,7 +182,7 @@ describe("answers", { concurrency: 8 }, () => {
     clearInterval(timer);
   });
 
-  test("a lingering connection is closed after 8 MiB, however fast they come", async () => {
+  test("a lingering connection is read for a few MiB at most, then closed, however much is sent", async () => {
     const client = await open(service.port, { allowHalfOpen: true });
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 100000000000"));
     await client.untilEnded();
@@ -190,7 +190,8 @@ describe("answers", { concurrency: 8 }, () => {
     let sent = 0;
     while (!client.closed && sent < 200 * 1_048_576) {
       sent += block.length;
-      if (!client.socket.write(block)) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (client.socket.write(block)) continue;
+      await new Promise((resolve) => client.socket.once("drain", resolve).once("close", resolve));
     }
     await until(() => client.closed, "the service to let go");
     // What the two kernels hold is sent, too.
