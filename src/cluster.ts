@@ -20,10 +20,12 @@ export function createFleet(settings: Settings, keys: KeySet, log: Log): Serving
   return { listen: () => listen(fleet), setKeys: (current) => setKeys(fleet, current), stop: () => stop(fleet) };
 }
 
-/** Gives each order of the primary to `obey`, and tells it why one failed. Without a primary it ends this process. */
+/** Asks the primary for orders, gives each to `obey`, tells why one failed. Without a primary it ends this process. */
 export function followPrimary(obey: (order: Order) => Promise<unknown>): void {
   process.on("disconnect", () => process.exit(1));
   process.on("message", (message: Order) => obey(message).catch((error: Error) => process.send?.(error.message)));
+  // Node 20 loses what is sent before somebody listens.
+  process.send?.(READY);
 }
 
 /** Ends this process, with `message` as its last words on stderr. */
@@ -38,7 +40,7 @@ function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   // "advanced" carries bytes and Infinity as they are.
   cluster.setupPrimary({ serialization: "advanced" });
-  cluster.on("message", (_worker, fault: string) => fleet.stopping || fail(fault));
+  cluster.on("message", (worker, word: string) => hear(fleet, worker, word));
   cluster.on("exit", ({ process: { pid } }, code, signal) => replace(fleet, { pid, code, signal }));
   // A worker that is stuck doesn't see that the primary is gone.
   process.on("exit", kill);
@@ -50,6 +52,14 @@ function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
       if (listening === fleet.settings.workers) resolve(address);
     });
   });
+}
+
+/** The word of a worker that can be told what to do; any other is why it can't. */
+const READY = "ready";
+
+function hear({ settings, keys, stopping }: Fleet, worker: Worker, word: string): void {
+  if (word === READY) order(worker, stopping ? "stop" : { settings, keys });
+  else if (!stopping) fail(word);
 }
 
 function setKeys(fleet: Fleet, keys: KeySet): void {
@@ -67,12 +77,12 @@ async function stop(fleet: Fleet): Promise<number> {
   return (await Promise.all(exits)).every((code) => code === 0) ? 0 : 1;
 }
 
-function fork({ settings, keys, stopping }: Fleet): void {
+function fork({ stopping }: Fleet): void {
   if (stopping) return;
   // A worker is told all it needs: it inherits the environment, but not the secret in it; nor, in the sandbox, the
   // right to read key files and to start processes.
   const sandbox = "permission" in process ? { NODE_OPTIONS: sandboxOptions(process.allowedNodeEnvironmentFlags) } : {};
-  order(cluster.fork({ SERVICE_API_KEY: "", ...sandbox }), { settings, keys });
+  cluster.fork({ SERVICE_API_KEY: "", ...sandbox });
 }
 
 /** A worker has ended: when that isn't wanted, starts another, later each time; gives up when that doesn't help. */

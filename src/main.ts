@@ -62,7 +62,7 @@ function runWorker(): void {
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop?.abort());
   process.on("SIGHUP", () => {});
   followPrimary(async (order) => {
-    if (order === "stop") return stop?.abort();
+    if (order === "stop") return stop === undefined ? process.exit() : stop.abort();
     if (instance !== undefined) return instance.setKeys(order.keys);
     const log = createLog(order.settings.logLevel, process.stdout, PIPE_BUF);
     instance = createInstance(order.settings, order.keys, log);

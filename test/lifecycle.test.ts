@@ -155,14 +155,14 @@ for (const WORKERS of ["1", "2"]) {
 
     test("a busy port ends it with one line, and with 1", async (t) => {
       const taken = createServer();
+      t.after(() => taken.close());
       await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
       const { port } = taken.address() as AddressInfo;
       const service = spawnService({ SERVICE_API_KEY: KEY, WORKERS, PORT: String(port), LOG_LEVEL: "error" });
       endWith(t, service);
-      assert.equal(await exitOf(service), 1);
+      assert.equal(await exitOf(service), 1, service.stdout() + service.stderr());
       assert.match(service.stderr(), /^can't listen on 127\.0\.0\.1:\d+ \(EADDRINUSE\)[^\n]*\n$/);
       assert.deepEqual(service.events(), []);
-      taken.close();
     });
 
     test("faulty settings end it with 78, all of them named, before it forks or listens", async (t) => {
