@@ -45,7 +45,7 @@ const ORDER = [
 const NODE_IMPORTS = {
   "node:buffer": ["isUtf8"],
   "node:cluster": ["default"],
-  "node:crypto": ["createHash", "hash", "randomBytes", "randomUUID", "timingSafeEqual"],
+  "node:crypto": ["hash", "randomBytes", "randomUUID", "timingSafeEqual"],
   "node:fs": ["readFileSync", "statSync", "writeFileSync"],
   "node:http": ["METHODS", "STATUS_CODES", "createServer"],
   "node:net": ["Server"],

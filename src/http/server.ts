@@ -125,7 +125,8 @@ function refuseBytes({ connections, reports }: Internals, code = "", socket: Soc
     const requestId = requestIdOf();
     sendRaw(connection, refusal, requestId);
     reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
-    // Within a body: its request gets the answer, unless it has had one.
-  } else if (last.ended) socket.destroySoon();
+  }
+  // Within a body: its request gets the answer, unless it has had one.
+  else if (last.ended) socket.destroySoon();
   else last.breakBody(refusal);
 }

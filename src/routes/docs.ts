@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 import { type Context, type Reply, type Route, route } from "../http/route.ts";
 
@@ -29,7 +29,7 @@ const PAGE_HEADERS: readonly string[] = [
 
 function fileRoute(path: string, type: string, text: string, headers: readonly string[]): Route {
   const body = Buffer.from(text);
-  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  const etag = `"${hash("sha256", body, "base64url").slice(0, 22)}"`;
   const common = ["Cache-Control", "no-cache", "ETag", etag, ...headers];
   const whole: Reply = { status: 200, headers: ["Content-Type", type, ...common], body };
   const unchanged: Reply = { status: 304, headers: common, body: "" };
