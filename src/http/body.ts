@@ -22,24 +22,25 @@ export function checkBodyFields(request: IncomingMessage, maxBytes: number): Ref
   return length > maxBytes && length !== Infinity ? tooLarge(maxBytes) : undefined;
 }
 
-/** Reads the whole body. Rejects with 413 at the first byte past `maxBytes`, or the reason why the rest never comes. */
-export function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let body: Buffer = EMPTY;
-    let size = 0;
-    if (exchange.bodyError !== undefined) reject(exchange.bodyError);
-    exchange.failBody = reject;
-    exchange.request.on("data", (chunk: Buffer) => {
-      // Refused already: the rest is read only so that the client gets to read its answer.
-      if (size > maxBytes) return;
-      body = append(body, size, chunk);
-      size += chunk.length;
-      if (size <= maxBytes) return;
-      body = EMPTY;
-      reject(tooLarge(maxBytes));
-    });
-    exchange.request.on("end", () => resolve(body.subarray(0, size)));
+/** Reads the whole body for `done`; or why it can't be had: a 413 at the first byte past `maxBytes`, or its error. */
+export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buffer | HttpError) => void): void {
+  let body: Buffer = EMPTY;
+  let size = 0;
+  exchange.failBody = done;
+  exchange.request.on("data", (chunk: Buffer) => {
+    // Refused already: the rest is read only so that the client gets to read its answer.
+    if (size > maxBytes) return;
+    body = append(body, size, chunk);
+    size += chunk.length;
+    if (size <= maxBytes) return;
+    body = EMPTY;
+    done(tooLarge(maxBytes));
   });
+  exchange.request.on("end", () => {
+    if (size <= maxBytes) done(size < body.length ? body.subarray(0, size) : body);
+    body = EMPTY;
+  });
+  if (exchange.bodyError !== undefined) done(exchange.bodyError);
 }
 
 /** The T in a body; or a 422 for no body, for what isn't JSON and for what isn't a T, and 400 for what isn't UTF-8. */

@@ -3,7 +3,7 @@ import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
 import { HttpError } from "./error.ts";
-import type { Connection, Report } from "./exchange.ts";
+import type { Connection, Exchange, Reports } from "./exchange.ts";
 
 /** The sockets of one server, what is open on each, and how they come to an end. */
 export class Connections {
@@ -11,8 +11,7 @@ export class Connections {
   draining = false;
   /** How many requests have no answer yet. */
   inFlight = 0;
-  /** Told of each answer, and of each client that went away before its own. */
-  readonly report: Report;
+  readonly reports: Reports;
   readonly #connections = new Map<Socket, Connection>();
   #accepted = 0;
   /** When draining stops waiting for what clients have yet to send. */
@@ -20,22 +19,21 @@ export class Connections {
   readonly #unreadMs: number;
 
   /** `unreadMs`: how long a client may leave its answers unread. */
-  constructor(report: Report, unreadMs: number) {
-    this.report = report;
+  constructor(reports: Reports, unreadMs: number) {
+    this.reports = reports;
     this.#unreadMs = unreadMs;
   }
 
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
     const idle = { idleSince: performance.now(), idleBytes: 0 };
-    const state = { open: [], last: undefined, closing: false, readLimit: Infinity, ...idle };
+    const state = { open: NONE, last: undefined, closing: false, readLimit: Infinity, ...idle };
     const connection: Connection = { socket, remote: socket.remoteAddress, service: this, ...state };
     this.#connections.set(socket, connection);
     this.#accepted += 1;
-    // Errors end in "close". node:http listens for them, too, but not after a CONNECT.
-    socket.on("error", () => {}).on("close", () => {
+    socket.on("close", () => {
       this.#connections.delete(socket);
-      for (const exchange of [...connection.open]) exchange.abandon();
+      for (const exchange of connection.open) exchange.abandon();
     });
   }
 
@@ -75,15 +73,16 @@ export class Connections {
       if (isDue || socket.bytesRead !== idleBytes) connection.idleSince = now;
       connection.idleBytes = socket.bytesRead;
       // While nothing drains, node:http sees to it that the first request comes in time.
-      const mayStay = !isLate && (now - connection.idleSince < idleMs || (!last && !this.draining));
+      const mayStay = !isLate && (now - connection.idleSince < idleMs || (socket.bytesWritten === 0 && !this.draining));
       if (isDue || (!closing && mayStay)) busy += 1;
       else if (!closing) socket.destroy();
-      if (isLate) for (const exchange of open) if (!exchange.request.complete) exchange.breakBody(TOO_LATE);
+      if (isLate && last?.request.complete === false) last.breakBody(TOO_LATE);
     }
     return busy;
   }
 }
 
+const NONE: readonly Exchange[] = [];
 const GRACE_MS = 1000;
 const IDLE_GRACE_MS = 50;
 const POLL_MS = 20;

@@ -22,10 +22,10 @@ export interface Connection {
   readonly socket: Socket;
   /** The peer's address: the socket forgets it when it closes. */
   readonly remote: string | undefined;
-  readonly service: { readonly draining: boolean; inFlight: number; readonly report: Report };
+  readonly service: { readonly draining: boolean; inFlight: number; readonly reports: Reports };
   /** The requests that have no answer yet, in the order of their arrival. */
-  readonly open: Exchange[];
-  /** The latest request, answered or not. */
+  open: readonly Exchange[];
+  /** The latest request; undefined when there was none, or it is over. */
   last: Exchange | undefined;
   /** The last answer of this connection has been given: whatever else arrives is ignored. */
   closing: boolean;
@@ -36,8 +36,13 @@ export interface Connection {
   idleBytes: number;
 }
 
-/** Is told of each answer; undefined: nobody wants to know. */
-export type Report = ((record: Answered) => void) | undefined;
+/** Where the service tells what happened. */
+export interface Reports {
+  /** Each answer, and each client that went away before its own; undefined: nobody wants to know. */
+  readonly answered: ((record: Answered) => void) | undefined;
+  /** What a dependency or a handler threw that is no HttpError. */
+  readonly failed: (error: unknown, requestId: string) => void;
+}
 
 /** One request and its answer, from its header section until the answer is handed over or the client is gone. */
 export class Exchange implements Context {
@@ -45,7 +50,8 @@ export class Exchange implements Context {
   readonly response: ServerResponse;
   readonly connection: Connection;
   readonly requestId: string;
-  readonly target: { readonly path: string; readonly query: string };
+  readonly path: string;
+  readonly query: string;
   key: string | undefined = undefined;
   denied: string | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
@@ -65,9 +71,11 @@ export class Exchange implements Context {
     this.response = response;
     this.connection = connection;
     this.requestId = requestIdOf(request.headers["x-request-id"]);
-    this.target = splitTarget(request.url ?? "");
+    const { path, query } = splitTarget(request.url ?? "");
+    this.path = path;
+    this.query = query;
     connection.last = this;
-    connection.open.push(this);
+    connection.open = [...connection.open, this];
     connection.service.inFlight += 1;
   }
 
@@ -83,14 +91,16 @@ export class Exchange implements Context {
 
   /** It has been answered with `status`, or, null, never will be: tells the log. */
   end(status: number | null): void {
-    const { connection, requestId, request: { method }, target: { path }, key, denied } = this;
-    const { open, service, remote } = connection;
+    const { connection, request, response, requestId, path, key, denied } = this;
+    const { service, remote } = connection;
     this.ended = true;
-    open.splice(open.indexOf(this), 1);
+    connection.open = connection.open.filter((other) => other !== this);
+    // Lest a connection hold on to all of a request that is over.
+    if (connection.last === this && request.complete && response.writableFinished) connection.last = undefined;
     service.inFlight -= 1;
-    if (service.report === undefined) return;
+    if (service.reports.answered === undefined) return;
     const durationMs = performance.now() - this.#started;
-    service.report({ requestId, remote, method, path, status, durationMs, key, denied });
+    service.reports.answered({ requestId, remote, method: request.method, path, status, durationMs, key, denied });
   }
 
   /** The client has gone: cancels the work that is done for it. */

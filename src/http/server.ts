@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { checkBodyFields, parseBody, readBody } from "./body.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./error.ts";
-import { Exchange, type Report, requestIdOf } from "./exchange.ts";
+import { Exchange, type Reports, requestIdOf } from "./exchange.ts";
 import { checkHead, HEADER_LIMITS, HEADER_TOO_LARGE, isExpecting, NOT_HTTP } from "./head.ts";
 import type { Reply, Route } from "./route.ts";
 import { createRouter, type Router } from "./router.ts";
@@ -14,18 +14,15 @@ import { send, sendRaw, stopAtLimit } from "./send.ts";
 export type Limits = Readonly<Record<"maxBodyBytes" | "maxInFlight" | "maxConnections" | Timeout, number>>;
 type Timeout = "headersTimeoutMs" | "requestTimeoutMs" | "keepAliveTimeoutMs";
 
-/** Where the service tells what happened. `failed`: a handler or a dependency, with something that is no HttpError. */
-export interface Reports { readonly answered: Report; readonly failed: (error: unknown, requestId: string) => void }
-
 /** A server that isn't listening yet, and its connections. */
 export interface Service { readonly server: Server; readonly connections: Connections }
 
-interface Internals { connections: Connections; router: Router; limits: Limits; reports: Reports }
+interface Internals { readonly connections: Connections; readonly router: Router; readonly limits: Limits }
 
 /** Puts the routes behind a node:http server. Throws when the route table holds a mistake. */
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
-  const connections = new Connections(reports.answered, limits.requestTimeoutMs);
-  const service: Internals = { connections, router: createRouter(routes), limits, reports };
+  const connections = new Connections(reports, limits.requestTimeoutMs);
+  const service: Internals = { connections, router: createRouter(routes), limits };
   const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout, keepAliveTimeoutMs } = limits;
   const times = { headersTimeout, requestTimeout, connectionsCheckingInterval: CHECK_INTERVAL_MS };
   // checkHead() sees to the Host, in JSON; closeIdle() to idle connections: node:http would arm a timer per request.
@@ -39,8 +36,10 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   server.on("connection", (socket) => connections.add(socket));
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => receive(service, request, response);
   server.on("request", onRequest).on("checkContinue", onRequest).on("checkExpectation", onRequest);
-  // CONNECT is for proxies. node:http has let go of the socket by now.
-  server.on("connect", (_request, socket) => refuseBytes(service, "HPE_CONNECT", socket.resume() as Socket));
+  // CONNECT is for proxies. node:http has let go of the socket by now; errors end in "close".
+  server.on("connect", (_request, socket) => {
+    refuseBytes(service, "HPE_CONNECT", socket.resume().on("error", () => {}) as Socket);
+  });
   server.on("clientError", ({ code }: NodeJS.ErrnoException, socket) => refuseBytes(service, code, socket as Socket));
   server.on("timeout", (socket) => socket.writableLength > 0 && socket.destroy());
   return { server, connections };
@@ -55,55 +54,73 @@ function receive(service: Internals, request: IncomingMessage, response: ServerR
   else void serve(service, new Exchange(request, response, connection));
 }
 
-/** The life of one request. Never rejects. */
-async function serve(service: Internals, exchange: Exchange): Promise<void> {
-  let reply: Reply;
+/**
+ * The life of one request, up to its body. Never rejects. The order of the checks is the contract's: what a caller
+ * without a key can learn ends with the dependencies.
+ */
+async function serve({ router, limits }: Internals, exchange: Exchange): Promise<void> {
+  const { request, response, connection, path, query } = exchange;
   try {
-    reply = await replyTo(service, exchange);
+    const unsound = checkHead(request);
+    if (unsound) return answer(exchange, unsound);
+    exchange.inStep = !isExpecting(request);
+    const route = router.match(request.method ?? "", path, query);
+    if (route instanceof HttpError) return answer(exchange, route);
+    for (const dependency of route.dependencies) {
+      const result = dependency(exchange);
+      // An await takes memory, and a turn of two queues: only what takes time is waited for.
+      const refusal = result instanceof Promise ? await result : result;
+      if (refusal) return answer(exchange, refusal);
+    }
+    const unfit = route.body && checkBodyFields(request, limits.maxBodyBytes);
+    if (unfit) return answer(exchange, unfit);
+    if (route.limited && connection.service.inFlight > limits.maxInFlight) return answer(exchange, TOO_BUSY);
+    if (route.body === undefined) return handle(exchange, route);
+    if (!exchange.inStep) response.writeContinue();
+    exchange.inStep = true;
+    readBody(exchange, limits.maxBodyBytes, (body) => handle(exchange, route, body));
   } catch (error) {
-    reply = error instanceof HttpError ? error : failed(service, exchange, error);
+    answer(exchange, refusalOf(exchange, error));
   }
-  if (exchange.ended) return;
-  try {
-    send(exchange, reply);
-  } catch (error) {
-    reply = failed(service, exchange, error);
-    send(exchange, reply);
-  }
-  exchange.end(reply.status);
 }
 
-/** The order of the checks is the contract's: what a caller without a key can learn ends with the dependencies. */
-async function replyTo({ router, connections, limits }: Internals, exchange: Exchange): Promise<Reply> {
-  const { request, target } = exchange;
-  const unsound = checkHead(request);
-  if (unsound) return unsound;
-  exchange.inStep = !isExpecting(request);
-  const route = router.match(request.method ?? "", target.path, target.query);
-  if (route instanceof HttpError) return route;
-  for (const dependency of route.dependencies) {
-    const result = dependency(exchange);
-    // An await costs a turn of the microtask queue; most dependencies don't need it.
-    const refusal = result instanceof Promise ? await result : result;
-    if (refusal) return refusal;
+/** The rest of it: from the body, or the reason why it can't be had, to the answer. Never throws. */
+function handle(exchange: Exchange, { body: model, handler }: Route, bytes?: Buffer | HttpError): void {
+  // Refused while the body was on its way.
+  if (exchange.ended) return;
+  const fail = (error: unknown): void => answer(exchange, refusalOf(exchange, error));
+  try {
+    const body = model && bytes instanceof Buffer ? parseBody(bytes, model) : bytes;
+    const reply = body instanceof HttpError ? body : handler(body, exchange);
+    if (reply instanceof Promise) reply.then((late) => answer(exchange, late), fail);
+    else answer(exchange, reply);
+  } catch (error) {
+    fail(error);
   }
-  const unfit = route.body && checkBodyFields(request, limits.maxBodyBytes);
-  if (unfit) return unfit;
-  if (route.limited && connections.inFlight > limits.maxInFlight) return TOO_BUSY;
-  if (route.body === undefined) return route.handler(undefined, exchange);
-  if (!exchange.inStep) exchange.response.writeContinue();
-  exchange.inStep = true;
-  const body = parseBody(await readBody(exchange, limits.maxBodyBytes), route.body);
-  return body instanceof HttpError ? body : route.handler(body, exchange);
+}
+
+/** Answers, if somebody is left to be answered; with a 500 where the reply can't be sent. */
+function answer(exchange: Exchange, reply: Reply): void {
+  if (exchange.ended) return;
+  let sent = reply;
+  try {
+    send(exchange, reply);
+  } catch (error) {
+    sent = refusalOf(exchange, error);
+    send(exchange, sent);
+  }
+  exchange.end(sent.status);
+}
+
+/** The answer for what a check, a dependency or a handler threw: an HttpError itself, or else a 500, which is told. */
+function refusalOf({ connection, requestId }: Exchange, error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
+  connection.service.reports.failed(error, requestId);
+  return INTERNAL_SERVER_ERROR;
 }
 
 const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", ["Retry-After", "1"]);
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
-
-function failed({ reports }: Internals, { requestId }: Exchange, error: unknown): HttpError {
-  reports.failed(error, requestId);
-  return INTERNAL_SERVER_ERROR;
-}
 
 /** What node:http's parser or its clock objects to, as the answer to give. */
 const REFUSALS: Readonly<Record<string, HttpError>> = {
@@ -113,7 +130,7 @@ const REFUSALS: Readonly<Record<string, HttpError>> = {
 };
 
 /** Answers what node:http can't make a request of. It is called again with each further read. */
-function refuseBytes({ connections, reports }: Internals, code = "", socket: Socket): void {
+function refuseBytes({ connections }: Internals, code = "", socket: Socket): void {
   const connection = connections.get(socket);
   const refusal = REFUSALS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
   const last = connection?.last;
@@ -124,7 +141,7 @@ function refuseBytes({ connections, reports }: Internals, code = "", socket: Soc
   else if (last === undefined || last.request.complete) {
     const requestId = requestIdOf();
     sendRaw(connection, refusal, requestId);
-    reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
+    connections.reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
   }
   // Within a body: its request gets the answer, unless it has had one.
   else if (last.ended) socket.destroySoon();

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import { HttpError } from "../http/error.ts";
 import { object, string } from "../http/model.ts";
-import { type Context, type Dependency, json, type Route, route } from "../http/route.ts";
+import { type Context, type Dependency, json, type Reply, type Route, route } from "../http/route.ts";
 
 /** `POST /process`, for callers that pass the guard. `delayMs`: how long the stand-in pretends to work. */
 export function processRoute(validateAuthentication: Dependency, delayMs: number): Route {
@@ -11,15 +11,22 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
     path: "/process",
     dependencies: [validateAuthentication],
     body: object({ status: string() }),
-    handler: async ({ status }, context) => {
-      if (!(await fakeProcessing(status, delayMs, context))) throw new HttpError(500, "Task processing failed");
-      return json(200, { status: "SUCCESS", id: randomUUID() });
+    handler: ({ status }, context) => {
+      const outcome = fakeProcessing(status, delayMs, context);
+      // No await where there is nothing to wait for: it would take a twentieth of the request's time.
+      return outcome instanceof Promise ? outcome.then(replyOf) : replyOf(outcome);
     },
   });
 }
 
+function replyOf(isDone: boolean): Reply {
+  return isDone ? json(200, { status: "SUCCESS", id: randomUUID() }) : FAILED;
+}
+
+const FAILED = new HttpError(500, "Task processing failed");
+
 /**
- * Stands in for the real work: replace it. Resolves to whether the task succeeded. `context` tells when nobody waits
+ * Stands in for the real work: replace it. Says whether the task succeeded. `context` tells when nobody waits
  * for the result any more: `onGone` is called, `signal` (for fetch and the like) aborts.
  */
 function fakeProcessing(status: string, delayMs: number, context: Context): boolean | Promise<boolean> {

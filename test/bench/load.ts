@@ -115,12 +115,18 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
   let steady = 0; // answers after the start was spread and before the end
   let active = pool.length;
   return new Promise((resolve, reject) => {
+    // Never asleep: waking a client on this machine would be charged to the server, and to the slower one more often.
+    const stayAwake = (): void => {
+      if (active > 0) setImmediate(stayAwake);
+    };
+    stayAwake();
     const send = (client: Client): void => {
       client.sentAt = performance.now();
       client.socket.write(bytes);
     };
     const answered = (client: Client): void => {
       if (client.status !== status || client.socket.destroyed) {
+        active = 0;
         reject(new Error(`expected ${status}, got ${client.status}, or the connection was closed`));
         return;
       }
