@@ -26,9 +26,11 @@ export class Connections {
 
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
-    const idle = { idleSince: performance.now(), idleBytes: 0 };
-    const state = { open: NONE, last: undefined, closing: false, readLimit: Infinity, ...idle };
-    const connection: Connection = { socket, remote: socket.remoteAddress, service: this, ...state };
+    const connection: Connection = {
+      socket, remote: socket.remoteAddress, service: this,
+      open: NONE, last: undefined, closing: false, readLimit: Infinity,
+      idleSince: performance.now(), idleBytes: 0,
+    };
     this.#connections.set(socket, connection);
     this.#accepted += 1;
     socket.on("close", () => {

@@ -71,9 +71,7 @@ export class Exchange implements Context {
     this.response = response;
     this.connection = connection;
     this.requestId = requestIdOf(request.headers["x-request-id"]);
-    const { path, query } = splitTarget(request.url ?? "");
-    this.path = path;
-    this.query = query;
+    ({ path: this.path, query: this.query } = splitTarget(request.url ?? ""));
     connection.last = this;
     connection.open = [...connection.open, this];
     connection.service.inFlight += 1;

@@ -23,15 +23,21 @@ interface Internals { readonly connections: Connections; readonly router: Router
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
   const connections = new Connections(reports, limits.requestTimeoutMs);
   const service: Internals = { connections, router: createRouter(routes), limits };
-  const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout, keepAliveTimeoutMs } = limits;
-  const times = { headersTimeout, requestTimeout, connectionsCheckingInterval: CHECK_INTERVAL_MS };
-  // checkHead() sees to the Host, in JSON; closeIdle() to idle connections: node:http would arm a timer per request.
-  const own = { requireHostHeader: false, keepAliveTimeout: 0 };
-  const server = createServer({ insecureHTTPParser: false, maxHeaderSize: HEADER_LIMITS.bytes, ...times, ...own });
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: HEADER_LIMITS.bytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    // closeIdle() sees to idle connections, for which node:http would arm a timer per request.
+    keepAliveTimeout: 0,
+    // checkHead() sees to the Host, in JSON.
+    requireHostHeader: false,
+  });
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;
-  const timer = setInterval(() => connections.closeIdle(keepAliveTimeoutMs), CHECK_INTERVAL_MS).unref();
+  const timer = setInterval(() => connections.closeIdle(limits.keepAliveTimeoutMs), CHECK_INTERVAL_MS).unref();
   server.on("close", () => clearInterval(timer));
   server.on("connection", (socket) => connections.add(socket));
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => receive(service, request, response);

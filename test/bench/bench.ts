@@ -3,7 +3,8 @@
 //   npm run bench [-- --json] [-- --quick] [-- --only SCENARIO] [-- --floor FILE]
 //
 // All servers run at once, on one core where that can be had, and the client on another. Two servers are driven in
-// turn, in bursts of a second: what else happens on the machine then meets both alike. It takes about four minutes.
+// turn, in bursts of a second: what else happens on the machine then meets both alike. Each is several processes, since
+// of the same program one may be compiled into code that takes a tenth less time. It takes about four minutes.
 // --floor puts another program in the handler's place: it is given floor.ts's variables and has to say what that says.
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -100,13 +101,19 @@ function asker(client: ChildProcess): Ask {
 }
 
 async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): Promise<Outcome[]> {
-  const servers = new Map<ServerName, Server>();
-  for (const { of, beside } of chosen) {
-    for (const name of [of, beside]) if (!servers.has(name)) servers.set(name, await start(name));
+  const servers = new Map<ServerName, Server[]>();
+  for (const { of, beside, processes } of chosen) {
+    for (let index = 0; index < processes; index += 1) {
+      for (const name of [of, beside]) {
+        const started = servers.get(name) ?? [];
+        servers.set(name, started);
+        if (started.length <= index) started.push(await start(name));
+      }
+    }
   }
   const outcomes: Outcome[] = [];
   for (const scenario of chosen) outcomes.push(await measure(scenario, servers, ask));
-  for (const server of servers.values()) await server.stop();
+  for (const server of [...servers.values()].flat()) await server.stop();
   return outcomes;
 }
 

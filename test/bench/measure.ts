@@ -39,46 +39,54 @@ interface Sample extends Result {
 /** One of the two servers of a scenario. */
 interface Side {
   readonly name: ServerName;
-  readonly server: Server;
+  readonly processes: readonly Server[];
   readonly samples: Sample[];
 }
 
 /** Drives two servers in turn, in an order that turns around each time, after one burst each that doesn't count. */
 export async function measure(
   scenario: Scenario,
-  servers: ReadonlyMap<ServerName, Server>,
+  servers: ReadonlyMap<ServerName, readonly Server[]>,
   ask: Ask,
 ): Promise<Outcome> {
-  const side = (name: ServerName): Side => ({ name, server: servers.get(name)!, samples: [] });
+  const side = (name: ServerName): Side => {
+    return { name, processes: servers.get(name)!.slice(0, scenario.processes), samples: [] };
+  };
   const of = side(scenario.of);
   const beside = side(scenario.beside);
   const pair = [of, beside];
-  for (const { name, server } of pair) {
-    await ask({ do: "open", pool: name, port: server.port, count: scenario.connections });
-    await ask({ ...scenario, do: "burst", pool: name });
-    resetPeak(server.pid);
+  const { connections, idle } = scenario;
+  for (let index = 0; index < scenario.processes; index += 1) {
+    for (const { processes } of pair) {
+      const { pid, port } = processes[index]!;
+      await ask({ do: "open", pool: String(pid), port, count: connections });
+      await ask({ ...scenario, do: "burst", pool: String(pid) });
+      resetPeak(pid);
+    }
   }
-  await ask({ do: "open", pool: "idle", port: of.server.port, count: scenario.idle });
+  await ask({ do: "open", pool: "idle", port: of.processes[0]!.port, count: idle });
   for (let round = 0; round < scenario.rounds; round += 1) {
-    for (const { name, server, samples } of round % 2 === 0 ? pair : pair.toReversed()) {
-      const before = cpuTimeOf(server.pid);
-      const result = await ask({ ...scenario, do: "burst", pool: name });
-      samples.push({ ...result, cpuMicroseconds: (cpuTimeOf(server.pid) - before) / result.requests });
+    for (const { processes, samples } of round % 2 === 0 ? pair : pair.toReversed()) {
+      const { pid } = processes[round % processes.length]!;
+      const before = cpuTimeOf(pid);
+      const result = await ask({ ...scenario, do: "burst", pool: String(pid) });
+      samples.push({ ...result, cpuMicroseconds: (cpuTimeOf(pid) - before) / result.requests });
     }
   }
   const figures = { of: figuresOf(of), beside: figuresOf(beside) };
-  for (const pool of [of.name, beside.name, "idle"]) await ask({ do: "close", pool });
+  for (const { pid } of pair.flatMap(({ processes }) => processes)) await ask({ do: "close", pool: String(pid) });
+  await ask({ do: "close", pool: "idle" });
   return { name: scenario.name, ...figures, ratio: ratioOf(of.samples, beside.samples) };
 }
 
-function figuresOf({ name, server, samples }: Side): Figures {
+function figuresOf({ name, processes, samples }: Side): Figures {
   return {
     server: name,
     cpuMicroseconds: lowerQuartile(samples.map((sample) => sample.cpuMicroseconds)),
     perSecond: quantile(samples.map((sample) => sample.perSecond), 0.75),
     p50: lowerQuartile(samples.map((sample) => sample.p50)),
     p99: lowerQuartile(samples.map((sample) => sample.p99)),
-    peakBytes: memoryOf(server.pid, "VmHWM"),
+    peakBytes: Math.max(...processes.map(({ pid }) => memoryOf(pid, "VmHWM"))),
   };
 }
 

@@ -27,7 +27,9 @@ export interface Scenario extends Omit<Burst, "do"> {
   readonly connections: number;
   /** Connections that stay open beside, on the first of the two servers. */
   readonly idle: number;
+  /** Bursts on each of the two, in turn on its processes. */
   readonly rounds: number;
+  readonly processes: number;
 }
 
 /** A request that is accepted. */
@@ -39,9 +41,10 @@ const DOCS = "GET /docs HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 /** All that is measured. */
 export function scenarios(isQuick: boolean): Scenario[] {
   const pair = { of: "service", beside: "floor", status: 200, connections: 50, idle: 0, spreadMs: 0 } as const;
-  const usual = { ...pair, ms: isQuick ? 300 : 1000, rounds: isQuick ? 4 : 9 };
+  const processes = isQuick ? 2 : 3;
+  const usual = { ...pair, processes, ms: isQuick ? 300 : 1000, rounds: isQuick ? 4 : 9 };
   const burst = isQuick ? { ms: 1000, rounds: 2 } : { ms: 2500, rounds: 6 };
-  const slow = { ...pair, ...burst, of: "slow service", beside: "slow floor", spreadMs: 500 } as const;
+  const slow = { ...pair, ...burst, processes: 1, of: "slow service", beside: "slow floor", spreadMs: 500 } as const;
   return [
     { ...usual, name: "accepted", request: ACCEPTED },
     { ...usual, name: "accepted, log on", of: "service with log", request: ACCEPTED },
@@ -52,6 +55,7 @@ export function scenarios(isQuick: boolean): Scenario[] {
     { ...usual, name: "64 keys beside 1", of: "service with 64 keys", beside: "service", request: ACCEPTED },
     {
       ...usual,
+      processes: 1,
       name: "10,000 connections beside 50",
       of: "service with 10,000 idle",
       beside: "service",

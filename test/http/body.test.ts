@@ -8,7 +8,8 @@ import { checkBodyFields, declaredLength, parseBody, readBody } from "../../src/
 import { HttpError } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { object, string } from "../../src/http/model.ts";
-import { exchange } from "../service.ts";
+import { json, route } from "../../src/http/route.ts";
+import { exchange, until } from "../service.ts";
 import { anything, echo, lines, open, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
 
 const LIMIT = 100;
@@ -265,6 +266,27 @@ test("chunks of one byte cost time in proportion to their number", () => {
   readingTime(100_000);
   const ratio = readingTime(800_000) / readingTime(200_000);
   assert.ok(ratio < 12, `four times the chunks took ${ratio} times as long`);
+});
+
+test("a handler never sees a body that was refused, even if the rest of it arrives", async () => {
+  const bodies: unknown[] = [];
+  const count = route({ method: "POST", path: "/echo", body: anything, handler: (body) => json(200, bodies.push(body)) });
+  const service = await serveRoutes([count], { maxBodyBytes: LIMIT });
+  for (const size of [1, LIMIT, 4 * LIMIT]) {
+    const { answers } = await exchange(service.port, postChunks(`[${" ".repeat(2 * LIMIT)}]`, size));
+    assert.deepEqual(answers.map(({ status }) => status), [413]);
+  }
+  const { answers } = await exchange(service.port, postChunks("[]", 1));
+  assert.deepEqual([answers[0]?.body, bodies], ["1", [[]]]);
+  // While draining, a body that takes more than a second is refused: the rest comes after the 408.
+  const late = await open(service.port, { allowHalfOpen: true });
+  const body = postChunks("[]", 1);
+  late.send(body.subarray(0, -1));
+  await until(() => service.connections.inFlight === 1, "the request");
+  await service.connections.drain(service.server);
+  late.socket.end(body.subarray(-1));
+  await until(() => late.closed, "the connection to be closed");
+  assert.deepEqual([late.answers().map(({ status }) => status), bodies.length], [[408], 1]);
 });
 
 describe("bodies on the wire", { concurrency: 8 }, () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { describe, test } from "node:test";
 
 import { type Context, json, route } from "../../src/http/route.ts";
@@ -47,6 +47,25 @@ async function sending(port: number, bytes: string | Buffer): Promise<Client> {
 }
 
 describe("requests in flight", () => {
+  test("a connection lets go of a request that is over, and holds on to one whose rest is still to come", async () => {
+    const service = await serveSlow();
+    const sockets: Socket[] = [];
+    service.server.on("connection", (socket) => sockets.push(socket));
+    const last = (): unknown => service.connections.get(sockets[0]!)?.last;
+    const client = await sending(service.port, postEcho("1"));
+    await client.until(1);
+    await until(() => last() === undefined, "the request to be let go of");
+    client.send("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1");
+    await client.until(2);
+    assert.notEqual(last(), undefined);
+    client.send("2");
+    client.send(postEcho("3"));
+    await client.until(3);
+    await until(() => last() === undefined, "the next one to be let go of");
+    assert.deepEqual(service.connections.get(sockets[0]!)?.open, []);
+    service.close();
+  });
+
   test("past the limit they are 503 with Retry-After at once, and a route without a limit is answered", async () => {
     const service = await serveSlow({ maxInFlight: 2 });
     const held = [await sending(service.port, SLOW), await sending(service.port, SLOW)];
