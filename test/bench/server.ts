@@ -34,6 +34,9 @@ export function pinToCores(): Cores | undefined {
   }
 }
 
+const running = new Set<ChildProcess>();
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 /** Runs this Node with `args` and waits, 20 s at most, for a line on stderr that says where it listens. */
 export function startServer(
   args: readonly string[],
@@ -45,9 +48,8 @@ export function startServer(
   const [command = "", ...rest] = [...pin, process.execPath, ...args];
   const env = { PATH: process.env["PATH"], PORT: "0", ...variables };
   const child = spawn(command, rest, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
-  const kill = (): boolean => child.kill("SIGKILL");
-  process.once("exit", kill);
-  child.once("exit", () => process.off("exit", kill));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   child.stdout.resume(); // the log is read, and dropped
   return new Promise((resolve, reject) => {
     let said = "";
