@@ -7,7 +7,8 @@ import { keySetOf } from "../src/auth/keys.ts";
 import { resolve } from "../src/docs/document.ts";
 import type { Route } from "../src/http/route.ts";
 import { type Answer, exchange, get, KEY, post } from "./service.ts";
-import { open, serveRoutes, type Started } from "./http/start.ts";
+import { serveRoutes, type Started } from "./http/start.ts";
+import { open } from "./support/client.ts";
 import { root } from "./root.ts";
 
 const text = readFileSync(new URL("src/docs/openapi.json", root), "utf8");

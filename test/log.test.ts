@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type { Answered } from "../src/http/exchange.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel, PIPE_BUF } from "../src/log.ts";
 import { exchange, get, KEY, post, type Service, spawnService, startService, until } from "./service.ts";
-import { open } from "./http/start.ts";
+import { open } from "./support/client.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -11,6 +11,7 @@ export class Connections {
   draining = false;
   /** How many requests have no answer yet. */
   inFlight = 0;
+  /** Where the answers and the failures of all of them are told. */
   readonly reports: Reports;
   readonly #connections = new Map<Socket, Connection>();
   #accepted = 0;

@@ -7,7 +7,8 @@ import { createGuard, type Keyring } from "../../src/auth/security.ts";
 import { HttpError } from "../../src/http/error.ts";
 import { type Context, json, route } from "../../src/http/route.ts";
 import { until } from "../service.ts";
-import { anything, lines, open, serveRoutes, type Started } from "../http/start.ts";
+import { open } from "../support/client.ts";
+import { anything, lines, serveRoutes, type Started } from "../http/start.ts";
 
 const KEY = "k3y,with-a-comma;and=more";
 const EXPIRED = "expired-key";
@@ -130,7 +131,7 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     await client.until(1);
     const line = service.answered.find(({ requestId }) => requestId === id);
     client.socket.destroy();
-    const text = client.text().replace(/^(?:Date|X-Request-Id|Connection): .*\r\n/gm, "");
+    const text = client.text.replace(/^(?:Date|X-Request-Id|Connection): .*\r\n/gm, "");
     return { text, denied: line?.denied, key: line?.key };
   }
 

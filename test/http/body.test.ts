@@ -10,7 +10,8 @@ import type { Exchange } from "../../src/http/exchange.ts";
 import { object, string } from "../../src/http/model.ts";
 import { json, route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
-import { anything, echo, lines, open, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { open } from "../support/client.ts";
+import { anything, echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
 
 const LIMIT = 100;
 
@@ -279,14 +280,14 @@ test("a handler never sees a body that was refused, even if the rest of it arriv
   const { answers } = await exchange(service.port, postChunks("[]", 1));
   assert.deepEqual([answers[0]?.body, bodies], ["1", [[]]]);
   // While draining, a body that takes more than a second is refused: the rest comes after the 408.
-  const late = await open(service.port, { allowHalfOpen: true });
+  const late = await open(service.port, "", { allowHalfOpen: true });
   const body = postChunks("[]", 1);
   late.send(body.subarray(0, -1));
   await until(() => service.connections.inFlight === 1, "the request");
   await service.connections.drain(service.server);
   late.socket.end(body.subarray(-1));
   await until(() => late.closed, "the connection to be closed");
-  assert.deepEqual([late.answers().map(({ status }) => status), bodies.length], [[408], 1]);
+  assert.deepEqual([late.answers.map(({ status }) => status), bodies.length], [[408], 1]);
 });
 
 describe("bodies on the wire", { concurrency: 8 }, () => {
@@ -326,7 +327,7 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   test("chunks past the limit are 413 before the last one has come, and the connection closes", async () => {
     const client = await open(service.port);
     client.send(postChunks("1".repeat(50), 10).subarray(0, -5));
-    assert.equal(client.answers().length, 0);
+    assert.equal(client.answers.length, 0);
     client.send(`64\r\n${"1".repeat(100)}\r\n`);
     const [answer] = await client.until(1);
     assert.deepEqual([answer?.status, answer?.headers["connection"]], [413, "close"]);

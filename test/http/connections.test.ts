@@ -6,7 +6,8 @@ import { describe, test } from "node:test";
 import { type Context, json, route } from "../../src/http/route.ts";
 import type { Limits } from "../../src/http/server.ts";
 import { exchange, until } from "../service.ts";
-import { type Client, echo, lines, open, postEcho, serveRoutes, type Started } from "./start.ts";
+import { open, type Peer } from "../support/client.ts";
+import { echo, lines, postEcho, serveRoutes, type Started } from "./start.ts";
 
 /** A service whose `/slow` answers when it is let go. */
 interface Slow extends Started {
@@ -40,7 +41,7 @@ const SLOW = lines("GET /slow HTTP/1.1", "Host: x");
 const HEALTH = lines("GET /health HTTP/1.1", "Host: x");
 
 /** Opens a connection and sends `bytes` on it. */
-async function sending(port: number, bytes: string | Buffer): Promise<Client> {
+async function sending(port: number, bytes: string | Buffer): Promise<Peer> {
   const client = await open(port);
   client.send(bytes);
   return client;
@@ -132,7 +133,7 @@ describe("connections", () => {
     for (const client of held) await client.until(1);
     const third = await open(service.port);
     await third.untilEnded();
-    assert.equal(third.answers().length, 0);
+    assert.equal(third.answers.length, 0);
     for (const client of held) {
       client.send(HEALTH);
       assert.equal((await client.until(2))[1]?.status, 200);
@@ -214,7 +215,7 @@ describe("draining", () => {
 
   test("answers in the making are given, also several on one connection, and none is reset", async () => {
     const service = await serveSlow();
-    const clients: Client[] = [];
+    const clients: Peer[] = [];
     for (let i = 0; i < 20; i++) clients.push(await sending(service.port, SLOW));
     clients.push(await sending(service.port, SLOW + SLOW));
     await until(() => service.entered.length === 22, "the handlers");
@@ -226,13 +227,13 @@ describe("draining", () => {
     await done;
     for (const client of clients) {
       await client.untilEnded();
-      assert.deepEqual([client.answers()[0]?.status, client.answers()[0]?.body, client.reset], [200, '"slow"', false]);
-      assert.equal(client.answers().at(-1)?.headers["connection"], "close");
+      assert.deepEqual([client.answers[0]?.status, client.answers[0]?.body, client.reset], [200, '"slow"', false]);
+      assert.equal(client.answers.at(-1)?.headers["connection"], "close");
     }
     assert.deepEqual(
       clients
         .at(-1)
-        ?.answers()
+        ?.answers
         .map(({ body }) => body),
       ['"slow"', '"slow"'],
     );
@@ -249,7 +250,7 @@ describe("draining", () => {
       await service.connections.drain(service.server);
       await client.untilEnded();
       assert.deepEqual(
-        client.answers().map(({ status }) => status),
+        client.answers.map(({ status }) => status),
         [200, 200],
       );
       assert.equal(client.reset, false);

@@ -4,7 +4,8 @@ import { after, before, describe, test } from "node:test";
 import { requestIdOf } from "../../src/http/exchange.ts";
 import { type Context, json, route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
-import { anything, lines, open, postEcho, serveRoutes, type Started } from "./start.ts";
+import { open } from "../support/client.ts";
+import { anything, lines, postEcho, serveRoutes, type Started } from "./start.ts";
 
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join("");
 

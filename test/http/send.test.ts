@@ -3,7 +3,8 @@ import { after, before, describe, test } from "node:test";
 
 import { json, type Reply, route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
-import { echo, lines, open, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { open } from "../support/client.ts";
+import { echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
 
 const SMALL = 65_536;
 
@@ -74,9 +75,9 @@ describe("answers", { concurrency: 8 }, () => {
     for (const path of ["/", "/text", "/bytes", "/none", "/same", "/nope", "/"]) await both(path);
     const client = await open(service.port);
     client.send(GET.replace("GET", "HEAD").repeat(3) + GET);
-    await until(() => client.text().endsWith('"ok"'), "the answer to GET");
-    assert.equal(client.text().split("HTTP/1.1 200 OK").length, 5);
-    assert.equal(client.text().split('"ok"').length, 2);
+    await until(() => client.text.endsWith('"ok"'), "the answer to GET");
+    assert.equal(client.text.split("HTTP/1.1 200 OK").length, 5);
+    assert.equal(client.text.split('"ok"').length, 2);
     client.socket.destroy();
   });
 
@@ -157,7 +158,7 @@ describe("answers", { concurrency: 8 }, () => {
   ];
   for (const [what, field, start] of lingering) {
     test(`${what} that isn't read closes the connection with a FIN, at once`, async () => {
-      const client = await open(service.port, { allowHalfOpen: true });
+      const client = await open(service.port, "", { allowHalfOpen: true });
       client.send(lines("POST /nope HTTP/1.1", "Host: x", field) + start);
       const [answer, ...others] = await client.until(1);
       assert.deepEqual([answer?.status, answer?.headers["connection"], others.length], [404, "close", 0]);
@@ -168,13 +169,13 @@ describe("answers", { concurrency: 8 }, () => {
         client.send("b".repeat(10_000));
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      assert.deepEqual([client.reset, client.answers().length], [false, 1]);
+      assert.deepEqual([client.reset, client.answers.length], [false, 1]);
       client.socket.destroy();
     });
   }
 
   test("a lingering connection is closed after about 2 s", async () => {
-    const client = await open(service.port, { allowHalfOpen: true });
+    const client = await open(service.port, "", { allowHalfOpen: true });
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 100000"));
     await client.untilEnded();
     const timer = setInterval(() => client.send("a"), 50);
@@ -183,7 +184,7 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("a lingering connection is read for a few MiB at most, then closed, however much is sent", async () => {
-    const client = await open(service.port, { allowHalfOpen: true });
+    const client = await open(service.port, "", { allowHalfOpen: true });
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 100000000000"));
     await client.untilEnded();
     const block = Buffer.alloc(65_536);
@@ -199,12 +200,12 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("the end of a lingering body is no request, nor is what follows it", async () => {
-    const client = await open(service.port, { allowHalfOpen: true });
+    const client = await open(service.port, "", { allowHalfOpen: true });
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + `1\r\na\r\n0\r\n\r\n${GET}`);
     await client.untilEnded();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(
-      client.answers().map(({ status }) => status),
+      client.answers.map(({ status }) => status),
       [404],
     );
     client.socket.destroy();

@@ -6,7 +6,8 @@ import { HttpError } from "../../src/http/error.ts";
 import { type Context, json, type Reply, type Route, route } from "../../src/http/route.ts";
 import { createService } from "../../src/http/server.ts";
 import { exchange, until } from "../service.ts";
-import { anything, echo, lines, open, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { open } from "../support/client.ts";
+import { anything, echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
 
 const DENIED = new HttpError(401, "denied");
 
@@ -396,7 +397,7 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   test("a client that closes its side before its answer has gone: nothing is processed for it any more", async () => {
-    const client = await open(service.port, { allowHalfOpen: true });
+    const client = await open(service.port, "", { allowHalfOpen: true });
     client.socket.end(get("/late", "X-Request-Id: half-closed"));
     await client.untilEnded();
     await until(() => service.answered.some(({ requestId }) => requestId === "half-closed"), "the line");
@@ -478,7 +479,7 @@ describe("time limits", { concurrency: 8 }, () => {
       const [answer] = await client.until(1);
       assert.deepEqual([answer?.status, answer?.headers["connection"]], [408, "close"]);
       await client.untilEnded();
-      assert.equal(client.answers().length, 1);
+      assert.equal(client.answers.length, 1);
     }
     const lines408 = service.answered.filter(({ status, path }) => status === 408 && path === "/echo");
     assert.equal(lines408.length, 2);
@@ -487,7 +488,7 @@ describe("time limits", { concurrency: 8 }, () => {
   test("a silent connection is closed with 408, or without a word", async () => {
     const client = await open(service.port);
     await client.untilEnded();
-    assert.ok(client.answers().every(({ status }) => status === 408));
+    assert.ok(client.answers.every(({ status }) => status === 408));
   });
 
   test("an idle connection is closed without a word", async () => {
@@ -495,7 +496,7 @@ describe("time limits", { concurrency: 8 }, () => {
     client.send(postEcho("1"));
     await client.until(1);
     await client.untilEnded();
-    assert.deepEqual([client.answers().length, client.reset], [1, false]);
+    assert.deepEqual([client.answers.length, client.reset], [1, false]);
   });
 
   test("a handler may take longer than the time for a request", async () => {

@@ -1,10 +1,8 @@
-import type { AddressInfo } from "node:net";
-import { connect, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 import type { Answered } from "../../src/http/exchange.ts";
 import { json, type Model, type Route, route } from "../../src/http/route.ts";
 import { createService, type Limits, type Service } from "../../src/http/server.ts";
-import { type Answer, parseAnswers, until } from "../service.ts";
 
 /** A service in this process, on a free port. */
 export interface Started extends Service {
@@ -42,55 +40,6 @@ export async function serveRoutes(routes: readonly Route[], limits: Partial<Limi
     service.server.closeAllConnections();
   };
   return { ...service, port, answered, failures, close };
-}
-
-/** One connection of a client that sends what it likes, when it likes. */
-export interface Client {
-  readonly socket: Socket;
-  /** All whole answers so far, interim ones too. */
-  answers(): Answer[];
-  /** What has arrived, one character per byte. */
-  text(): string;
-  /** Whether the service has closed its side, and whether with a reset. */
-  readonly ended: boolean;
-  readonly reset: boolean;
-  readonly closed: boolean;
-  send(bytes: string | Buffer): void;
-  /** Resolves to the answers when there are `count`; rejects after 20 s. */
-  until(count: number): Promise<Answer[]>;
-  untilEnded(): Promise<void>;
-}
-
-/** Opens a connection; with `allowHalfOpen` the client's side stays open when the service closes its own. */
-export async function open(port: number, { allowHalfOpen = false } = {}): Promise<Client> {
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen }).unref();
-  let received = Buffer.alloc(0);
-  const state = { ended: false, reset: false, closed: false };
-  socket.on("data", (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
-  socket.on("end", () => (state.ended = true));
-  socket.on("error", () => (state.reset = true));
-  socket.on("close", () => (state.closed = true));
-  await new Promise((resolve) => socket.once("connect", resolve));
-  const answers = (): Answer[] => parseAnswers(received);
-  return Object.defineProperties(
-    {
-      socket,
-      answers,
-      text: () => received.toString("latin1"),
-      send: (bytes: string | Buffer) =>
-        void socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
-      until: async (count: number): Promise<Answer[]> => {
-        await until(() => answers().length >= count, `${count} answers, not ${answers().length}`);
-        return answers();
-      },
-      untilEnded: () => until(() => state.ended || state.closed, "the end"),
-    },
-    {
-      ended: { get: () => state.ended },
-      reset: { get: () => state.reset },
-      closed: { get: () => state.closed },
-    },
-  ) as Client;
 }
 
 /** Takes any JSON as it is. */
