@@ -94,7 +94,7 @@ export class Exchange implements Context {
     this.ended = true;
     connection.open = connection.open.filter((other) => other !== this);
     // Lest a connection hold on to all of a request that is over.
-    if (connection.last === this && request.complete && response.writableFinished) connection.last = undefined;
+    if (connection.last === this && request.complete && response.writableLength === 0) connection.last = undefined;
     service.inFlight -= 1;
     if (service.reports.answered === undefined) return;
     const durationMs = performance.now() - this.#started;
