@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { get, post, until } from "./service.ts";
 import { countBy, open, openMany, outcomes, type Peer, untilAnswered, untilClosed } from "./support/client.ts";
-import { childrenOf, exitOf, isAlive, kill, startFor, workersOf } from "./support/processes.ts";
+import { childrenOf, exitOf, freePorts, isAlive, kill, startFor, workersOf } from "./support/processes.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
@@ -55,14 +55,17 @@ describe("WORKERS=2", () => {
     await until(() => !killed.some(isAlive), "every worker to be gone");
   });
 
-  test("kill -9 of the primary leaves no worker, and no connection open", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "600000" });
+  test("kill -9 of the primary leaves no worker and no connection open, and frees the port", async (t) => {
+    const [port = 0] = await freePorts(1);
+    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "600000", PORT: String(port) });
     const workers = await workersOf(service, 2);
-    const stuck = await open(service.port);
+    const stuck = await open(port);
     stuck.socket.write(TASK);
     service.child.kill("SIGKILL");
     await until(() => !workers.some(isAlive), "the workers to end");
     await untilClosed([stuck]);
+    const late = await open(port);
+    assert.equal(late.reset, true);
   });
 
   test("SIGTERM to the whole group, twice for the workers, is one SIGTERM", async (t) => {

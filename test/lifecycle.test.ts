@@ -82,7 +82,7 @@ for (const WORKERS of ["1", "2"]) {
     });
 
     test("SHUTDOWN_DELAY_MS: for so long connections are accepted, answers close, and /health says 503", async (t) => {
-      const service = await startFor(t, { WORKERS, SHUTDOWN_DELAY_MS: "3000" });
+      const service = await startFor(t, { WORKERS, SHUTDOWN_DELAY_MS: "2000" });
       const kept = await open(service.port);
       kept.socket.write(get("/health"));
       await untilAnswered([kept]);
@@ -92,7 +92,7 @@ for (const WORKERS of ["1", "2"]) {
       kept.socket.write(get("/health"));
       const fresh = await openMany(service.port, 4);
       for (const { socket } of fresh) socket.write(TASK);
-      await untilClosed([kept, ...fresh], 2900);
+      await untilClosed([kept, ...fresh], 1900);
       assert.equal(kept.answers[1]?.status, 503);
       assert.equal(kept.answers[1]?.body, '{"status":"draining"}');
       assert.deepEqual(outcomes(fresh), { 200: 4 });

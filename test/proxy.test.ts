@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
@@ -11,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "./root.ts";
 import { exchange, get, type Service, until } from "./service.ts";
 import { startLoad } from "./support/load.ts";
-import { exitOf, startFor } from "./support/processes.ts";
+import { exitOf, freePorts, startFor } from "./support/processes.ts";
 
 /** How long a stopping copy goes on, and how long until the proxy has looked away from it, and looks again. */
 const SHUTDOWN_DELAY_MS = 1500;
@@ -111,19 +109,4 @@ async function untilServing(port: number): Promise<void> {
     assert.ok(Date.now() < end, "the proxy serves");
     await sleep(50);
   }
-}
-
-/** Ports that nobody has, and that nobody is given who asks for any: they lie below those (32,768 and up on Linux). */
-async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const server = createServer();
-    const port = randomInt(20_000, 32_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
-    });
-    server.close();
-    if (isFree && !ports.includes(port)) ports.push(port);
-  }
-  return ports;
 }

@@ -100,8 +100,7 @@ export async function bodyBombs(): Promise<Measure[]> {
   const measures = [
     faults("bombs not refused with 413 or 422", answers, ({ status }) => status !== 413 && status !== 422),
     { what: "longest answer in bytes", value: Math.max(...answers.map(({ length }) => length)), limit: 1500 },
-    // Kept, the bodies would be more than 200 MB. V8 lets tens of MB of chunks gather before it frees them.
-    { what: "more MB", value: residentMB(service.pid) - before, limit: 100 },
+    { what: "more MB", value: residentMB(service.pid) - before, limit: 25 },
     { what: "good requests not answered", value: (await statusOf(service, TASK)) === 200 ? 0 : 1, limit: 0 },
   ];
   return end(service, [], measures);

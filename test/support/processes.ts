@@ -1,9 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import type { TestContext } from "node:test";
 
 import { KEY, program, type Service, startService, until, type Variables } from "../service.ts";
@@ -109,4 +109,19 @@ function processes(): { pid: number; parent: number; state: string }[] {
       const [pid, parent, state = ""] = line.trim().split(/\s+/);
       return { pid: Number(pid), parent: Number(parent), state };
     });
+}
+
+/** Ports that nobody has, and that nobody is given who asks for any: they lie below those (32,768 and up on Linux). */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const server = createServer();
+    const port = randomInt(20_000, 32_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    server.close();
+    if (isFree && !ports.includes(port)) ports.push(port);
+  }
+  return ports;
 }
