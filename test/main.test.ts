@@ -8,6 +8,7 @@ import { after, describe, test } from "node:test";
 
 import { keyState, parseKeysFile, verifyKey } from "../src/auth/keys.ts";
 import { exchange, get, KEY, post, spawnService, startService, type Variables } from "./service.ts";
+import { exitOf } from "./support/processes.ts";
 
 const base = mkdtempSync(join(tmpdir(), "main-"));
 after(() => rmSync(base, { recursive: true }));
@@ -23,7 +24,7 @@ interface Result {
 /** Runs the program to its end. */
 async function run(args: readonly string[], variables: Variables = {}, directory = newDirectory()): Promise<Result> {
   const service = spawnService(variables, args, directory);
-  const code = await service.exit;
+  const code = await exitOf(service);
   return { code, stdout: service.stdout(), stderr: service.stderr() };
 }
 

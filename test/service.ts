@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +44,12 @@ export async function startService(variables: Variables = {}, args: readonly str
   return service;
 }
 
+// What is still there at the end of this process: a test that fails before its stop() neither waits for it nor leaves it.
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts the program with exactly these variables besides PATH, and doesn't wait. */
 export function spawnService(
   variables: Variables,
@@ -63,6 +69,9 @@ export function spawnService(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const exit = new Promise<number | string>((resolve) => child.once("close", (code, signal) => resolve(code ?? signal ?? "")));
+  running.add(child);
+  child.once("exit", () => running.delete(child)).unref();
+  for (const pipe of [child.stdout, child.stderr]) (pipe as Socket).unref();
   const service: Service = {
     child,
     pid: child.pid ?? 0,

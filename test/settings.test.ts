@@ -12,6 +12,7 @@ import {
   SettingsError,
 } from "../src/settings.ts";
 import { spawnService } from "./service.ts";
+import { exitOf } from "./support/processes.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const STRONG = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";
@@ -349,7 +350,7 @@ describe("the program", { concurrency: 4 }, () => {
     envFile?: string | Buffer,
   ): Promise<{ code: number | string; stdout: string; stderr: string }> {
     const service = spawnService(env, [], directoryWith(envFile));
-    const code = await service.exit;
+    const code = await exitOf(service);
     return { code, stdout: service.stdout(), stderr: service.stderr() };
   }
 
