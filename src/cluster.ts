@@ -1,10 +1,19 @@
 import cluster, { type Worker } from "node:cluster";
 
 import type { KeySet } from "./auth/keys.ts";
-import type { Serving } from "./instance.ts";
 import type { Log } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import type { Settings } from "./settings.ts";
+
+/** What answers requests: the service of one process, or all its workers. */
+export interface Serving {
+  /** Resolves to where it listens; rejects with one line that says why it can't. */
+  listen(): Promise<{ readonly address: string; readonly port: number }>;
+  /** Swaps the keys, for all requests from now on. */
+  setKeys(keys: KeySet): void;
+  /** Finishes what is in the making: resolves to the exit code, 1 when the time for it was up. */
+  stop(): Promise<number>;
+}
 
 /** Whether this process is a worker, started by a Fleet. */
 export const isWorker: boolean = cluster.isWorker;
@@ -40,7 +49,10 @@ function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   // "advanced" carries bytes and Infinity as they are.
   cluster.setupPrimary({ serialization: "advanced" });
-  cluster.on("message", (worker, word: string) => hear(fleet, worker, word));
+  cluster.on("message", (worker, word: string) => {
+    if (word === READY) order(worker, fleet.stopping ? "stop" : { settings: fleet.settings, keys: fleet.keys });
+    else if (!fleet.stopping) fail(word);
+  });
   cluster.on("exit", ({ process: { pid } }, code, signal) => replace(fleet, { pid, code, signal }));
   // A worker that is stuck doesn't see that the primary is gone.
   process.on("exit", kill);
@@ -56,11 +68,6 @@ function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
 
 /** The word of a worker that can be told what to do; any other is why it can't. */
 const READY = "ready";
-
-function hear({ settings, keys, stopping }: Fleet, worker: Worker, word: string): void {
-  if (word === READY) order(worker, stopping ? "stop" : { settings, keys });
-  else if (!stopping) fail(word);
-}
 
 function setKeys(fleet: Fleet, keys: KeySet): void {
   fleet.keys = keys;
@@ -96,15 +103,10 @@ function replace(fleet: Fleet, death: object): void {
 }
 
 /** Workers that have not ended. */
-function workers(): Worker[] {
-  return Object.values(cluster.workers ?? {}).flatMap((worker) => (worker?.isDead() === false ? worker : []));
-}
+const workers = (): Worker[] =>
+  Object.values(cluster.workers ?? {}).flatMap((worker) => (worker?.isDead() === false ? worker : []));
 
-function kill(): void {
-  for (const worker of workers()) worker.process.kill("SIGKILL");
-}
+const kill = (): void => workers().forEach((worker) => worker.process.kill("SIGKILL"));
 
 /** It may not get through to a worker that is about to end: that end will be seen. */
-function order(worker: Worker, message: Order): void {
-  worker.send(message, () => {});
-}
+const order = (worker: Worker, message: Order): boolean => worker.send(message, () => {});

@@ -62,9 +62,8 @@ const REFERENCE = /\$\{([^}:]*)(?::-([^}]*))?(\}|:|$)/g;
  * value of the last such pair above, else of the variable in `env`, else its default.
  * @throws DotenvError with the faults; with any nothing is returned.
  */
-export function parseDotenv(bytes: Uint8Array, env: Record<string, string | undefined> = {}): Map<string, string> {
-  return new Map(Array.from(readDotenv(bytes, env), ([name, { value }]) => [name, value]));
-}
+export const parseDotenv = (bytes: Uint8Array, env: Record<string, string | undefined> = {}): Map<string, string> =>
+  new Map(Array.from(readDotenv(bytes, env), ([name, { value }]) => [name, value]));
 
 /** Like parseDotenv, but with the line of each pair; of two pairs with one name the last counts. */
 export function readDotenv(bytes: Uint8Array, env: Record<string, string | undefined> = {}): Map<string, DotenvEntry> {

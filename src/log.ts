@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 
-import type { Answered } from "./http/exchange.ts";
+import type { Answered, Reports } from "./http/exchange.ts";
 
 /** The values of LOG_LEVEL; each one logs what stands before it, too. */
 export const LOG_LEVELS = ["silent", "error", "warn", "info"] as const;
@@ -9,14 +9,12 @@ export const LOG_LEVELS = ["silent", "error", "warn", "info"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Writes JSON lines. */
-export interface Log {
-  /** The line of one answer, `event` "request"; undefined when the level asks for none. */
-  readonly answered: ((record: Answered) => void) | undefined;
+export interface Log extends Reports {
   /** Any other line. `fields` are written as they are: never a key, a body or a query. */
   readonly event: (level: Exclude<LogLevel, "silent">, event: string, fields?: object) => void;
   /** One `warning` for each message. */
   readonly warn: (messages: readonly string[]) => void;
-  /** An `error` with its stack, and the request that it happened to. */
+  /** An `error` with its stack, and the request that it happened to, if any. */
   readonly error: (error: unknown, requestId?: string) => void;
   /** Hands what has gathered to the stream, now. */
   readonly flush: () => void;
@@ -34,12 +32,11 @@ export function createLog(level: LogLevel, stream: Writable, pieceLength = Infin
     append(escape(JSON.stringify({ level: eventLevel, event: name, ...fields }).slice(1)));
   };
   return {
-    answered: level === "info" ? (record) => append(requestFields(record)) : undefined,
+    answered: level === "info" ? (to, status, durationMs) => append(requestFields(to, status, durationMs)) : undefined,
     event,
     warn: (messages) => messages.forEach((message) => event("warn", "warning", { message })),
-    error(error, requestId): void {
-      event("error", "error", { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) });
-    },
+    error: (error, requestId) =>
+      event("error", "error", { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
     flush,
   };
 }
@@ -79,10 +76,11 @@ function gather(stream: Writable, pieceLength: number): { append: (fields: strin
 }
 
 /** Laid out by hand: JSON.stringify would take several times as long for a line that every request pays for. */
-function requestFields({ requestId, remote, method, path, status, durationMs, key, denied }: Answered): string {
+function requestFields(to: Answered, status: number | null, durationMs: number): string {
+  const { requestId, connection, request, path, key, denied } = to;
   let line = `"level":"info","event":"request","request_id":${quote(requestId)}`;
-  if (remote !== undefined) line += `,"remote":"${remote}"`;
-  if (method !== undefined) line += `,"method":"${method}"`;
+  if (connection.remote !== undefined) line += `,"remote":"${connection.remote}"`;
+  if (request !== undefined) line += `,"method":"${request.method}"`;
   if (path !== undefined) line += `,"path":${quote(path.slice(0, 256))}`;
   line += `,"status":${status},"duration_ms":${Math.round(durationMs * 10) / 10}`;
   if (key !== undefined) line += `,"key":"${key}"`;
@@ -90,12 +88,10 @@ function requestFields({ requestId, remote, method, path, status, durationMs, ke
   return `${line}}`;
 }
 
-function quote(text: string): string {
+const quote = (text: string): string =>
   // Nothing to escape, as a rule: visible ASCII and blanks without " and \.
-  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : escape(JSON.stringify(text));
-}
+  /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : escape(JSON.stringify(text));
 
 /** What JSON leaves as it is, but a terminal or a line-based reader does not: DEL, C1 and Unicode's line ends. */
-function escape(text: string): string {
-  return text.replace(/[\u007f-\u009f\u2028\u2029]/g, (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
+const escape = (text: string): string =>
+  text.replace(/[\u007f-\u009f\u2028\u2029]/g, (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, "0")}`);

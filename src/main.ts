@@ -1,13 +1,17 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { createEnvFile, keygen, listKeys, type Output } from "./auth/keygen.ts";
-import { createFleet, fail, followPrimary, isWorker } from "./cluster.ts";
-import { createInstance, type Serving } from "./instance.ts";
+import { createRoutes } from "./app.ts";
+import { keygen, listKeys, type Output } from "./auth/keygen.ts";
+import type { KeySet } from "./auth/keys.ts";
+import { createFleet, fail, followPrimary, isWorker, type Serving } from "./cluster.ts";
+import { createService } from "./http/server.ts";
 import { createLog, type Log, PIPE_BUF } from "./log.ts";
 import { sandboxOptions } from "./sandbox.ts";
-import { type Configuration, readConfiguration, SettingsError } from "./settings.ts";
+import { type Configuration, readConfiguration, type Settings, SettingsError } from "./settings.ts";
 
-const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | init | sandbox\n";
+const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
@@ -17,12 +21,11 @@ else runCommand(process.argv.slice(2));
 function runCommand([command, ...args]: string[]): void {
   if (command === "keygen") print(keygen(args, Date.now()));
   // sysexits.h: EX_USAGE.
-  else if (args.length > 0) print({ stdout: "", stderr: USAGE, exitCode: 64 });
+  else if (args.length > 0) fail(USAGE, 64);
   else if (command === "keys") process.stdout.write(listKeys(configure().keys, Date.now()));
-  else if (command === "init") print(createEnvFile(".env"));
   else if (command === "sandbox") console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().grants));
   else if (command === undefined || command === "--hints") void serve(command !== undefined);
-  else print({ stdout: "", stderr: USAGE, exitCode: 64 });
+  else fail(USAGE, 64);
 }
 
 function print({ stdout, stderr, exitCode }: Output): void {
@@ -68,6 +71,38 @@ function runWorker(): void {
     instance = createInstance(order.settings, order.keys, log);
     stop = prepareStop(instance, log);
     return instance.listen();
+  });
+}
+
+/** The service of this process; it doesn't listen yet. Throws when the route table holds a mistake. */
+function createInstance(settings: Settings, keys: KeySet, log: Log): Serving {
+  const keyring = { current: keys };
+  const { server, connections } = createService(createRoutes(settings, keyring), settings, log);
+  server.on("drop", () => log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]));
+  // Once it listens it is accept() that fails, as when file handles run out: it will be tried again.
+  server.once("listening", () => server.on("error", log.error));
+  return {
+    listen: () => listen(server, settings.host, settings.port),
+    setKeys: (current) => void (keyring.current = current),
+    async stop(): Promise<number> {
+      connections.draining = true;
+      await sleep(settings.shutdownDelayMs);
+      const cut = sleep(settings.shutdownTimeoutMs, 1, { ref: false });
+      return Promise.race([connections.drain(server).then(() => 0), cut]);
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("listening", () => resolve(server.address() as AddressInfo));
+    server.once("error", ({ code }: NodeJS.ErrnoException) => {
+      // "::" is every address; without IPv6 that is every one of IPv4.
+      if (code === "EAFNOSUPPORT" && host === "::") resolve(listen(server, "0.0.0.0", port));
+      else reject(new Error(`can't listen on ${host}:${port} (${code}): set HOST and PORT to what is free here`));
+    });
+    // The kernel may hold fewer pending connections than that.
+    server.listen({ host, port, backlog: 4096 });
   });
 }
 

@@ -24,14 +24,11 @@ export interface Configuration {
 /** Faulty settings. `message`: a line for each fault, with the variable, its place and the remedy, never a value. */
 export class SettingsError extends Error {}
 
-/** The environment's variables, as process.env has them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Reads settings and keys from the environment, else from `.env` in `directory`; `now` in ms since the epoch. Throws
  * a SettingsError with every fault there is.
  */
-export function readConfiguration(env: Environment, directory: string, now: number): Configuration {
+export function readConfiguration(env: NodeJS.ProcessEnv, directory: string, now: number): Configuration {
   const faults: string[] = [];
   const warnings: string[] = [];
   const dotenv = join(directory, ".env");
@@ -84,7 +81,7 @@ function readSettings(reader: Reader): Settings {
   return settings;
 }
 
-function readEnvFile(path: string, env: Environment, faults: string[]): ReadonlyMap<string, DotenvEntry> {
+function readEnvFile(path: string, env: NodeJS.ProcessEnv, faults: string[]): ReadonlyMap<string, DotenvEntry> {
   try {
     return readDotenv(readFileSync(path), env);
   } catch (error) {
@@ -95,9 +92,8 @@ function readEnvFile(path: string, env: Environment, faults: string[]): Readonly
   }
 }
 
-function describe({ line, name, message }: DotenvFault): string {
-  return name === undefined ? `.env, line ${line}: ${message}` : `${name} (.env, line ${line}): ${message}`;
-}
+const describe = ({ line, name, message }: DotenvFault): string =>
+  name === undefined ? `.env, line ${line}: ${message}` : `${name} (.env, line ${line}): ${message}`;
 
 /** The variable's value; `fallback` where it isn't set, or isn't valid, which is a fault. */
 function read(reader: Reader, name: string, fallback: string, rule: string, valid: (value: string) => boolean): string {
@@ -112,6 +108,5 @@ function readNumber(reader: Reader, name: string, fallback: number, least: numbe
   return Number(read(reader, name, String(fallback), `a whole number from ${least} to ${most}`, isValid));
 }
 
-function readChoice<T extends string>(reader: Reader, name: string, fallback: T, choices: readonly T[]): T {
-  return read(reader, name, fallback, `one of ${choices.join(", ")}`, (value) => choices.includes(value as T)) as T;
-}
+const readChoice = <T extends string>(reader: Reader, name: string, fallback: T, choices: readonly T[]): T =>
+  read(reader, name, fallback, `one of ${choices.join(", ")}`, (value) => choices.includes(value as T)) as T;

@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Answered } from "../src/http/exchange.ts";
 import { type Context, json, type Reply, type Route, route } from "../src/http/route.ts";
 import { createService, type Limits } from "../src/http/server.ts";
 import { exchange, get, post, until } from "./service.ts";
@@ -222,20 +221,20 @@ function faulty(handler: (body: unknown, context: Context) => unknown): Route {
 interface InProcess {
   readonly port: number;
   /** What the log was told, and what failed. */
-  readonly answered: Answered[];
+  readonly answered: { readonly status: number | null }[];
   readonly failures: unknown[];
   close(): void;
 }
 
 /** A service in this process with one route more, `GET /fine`. */
 async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {}): Promise<InProcess> {
-  const answered: Answered[] = [];
+  const answered: { readonly status: number | null }[] = [];
   const failures: unknown[] = [];
   const { server } = createService([...routes, route({ method: "GET", path: "/fine", handler: () => OK })], {
     ...{ maxBodyBytes: 1_048_576, maxInFlight: 100, maxConnections: 100 },
     ...{ headersTimeoutMs: 10_000, requestTimeoutMs: 20_000, keepAliveTimeoutMs: 60_000 },
     ...limits,
-  }, { answered: (record) => answered.push(record), failed: (error) => failures.push(error) });
+  }, { answered: (_to, status) => answered.push({ status }), error: (error) => failures.push(error) });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const close = (): void => {
     server.close();

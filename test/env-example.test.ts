@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 
 import { PLACEHOLDER_KEY } from "../src/auth/keys.ts";
 import { parseDotenv } from "../src/dotenv.ts";
-import { type Configuration, type Environment, readConfiguration, SettingsError } from "../src/settings.ts";
+import { type Configuration, readConfiguration, SettingsError } from "../src/settings.ts";
 import { root } from "./root.ts";
 
 const example = readFileSync(new URL(".env.example", root), "utf8");
@@ -48,7 +48,7 @@ describe(".env.example", () => {
 });
 
 /** What the program makes of a `.env` with this text. */
-function configure(text: string, env: Environment = {}): Configuration {
+function configure(text: string, env: NodeJS.ProcessEnv = {}): Configuration {
   const directory = mkdtempSync(join(tmpdir(), "example-"));
   try {
     writeFileSync(join(directory, ".env"), text, { mode: 0o600 });

@@ -6,7 +6,6 @@ import { after, describe, test } from "node:test";
 
 import {
   type Configuration,
-  type Environment,
   readConfiguration,
   type Settings,
   SettingsError,
@@ -28,12 +27,12 @@ function directoryWith(envFile?: string | Buffer): string {
 }
 
 /** The configuration of an environment, besides a good key, and of a `.env`. */
-function read(env: Environment, envFile?: string | Buffer): Configuration {
+function read(env: NodeJS.ProcessEnv, envFile?: string | Buffer): Configuration {
   return readConfiguration({ SERVICE_API_KEY: STRONG, ...env }, directoryWith(envFile), NOW);
 }
 
 /** The faults of an environment as it is and of a `.env`. */
-function faultsOf(env: Environment, envFile?: string | Buffer, directory = directoryWith(envFile)): readonly string[] {
+function faultsOf(env: NodeJS.ProcessEnv, envFile?: string | Buffer, directory = directoryWith(envFile)): readonly string[] {
   try {
     readConfiguration(env, directory, NOW);
     return [];
@@ -187,13 +186,13 @@ test("the environment wins over .env, and the last of two lines wins in .env", (
 });
 
 test("names of inherited properties are no variables", () => {
-  const faults = faultsOf(Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as Environment);
+  const faults = faultsOf(Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as NodeJS.ProcessEnv);
   assert.equal(faults.length, 1);
   assert.match(faults[0] ?? "", /^SERVICE_API_KEY: no usable key/);
 });
 
 test("HEADERS_TIMEOUT_MS past REQUEST_TIMEOUT_MS is a fault that says where the two came from", () => {
-  const rows: readonly (readonly [Environment, string | undefined, RegExp])[] = [
+  const rows: readonly (readonly [NodeJS.ProcessEnv, string | undefined, RegExp])[] = [
     [{ HEADERS_TIMEOUT_MS: "30001" }, undefined, /environment/],
     [{ REQUEST_TIMEOUT_MS: "9999" }, undefined, /environment/],
     [{ HEADERS_TIMEOUT_MS: "2" }, "\nREQUEST_TIMEOUT_MS=1\n", /environment.*\.env, line 2/],
@@ -346,7 +345,7 @@ test("a weak key is a fault on any other HOST, with the way to allow it", () => 
 describe("the program", { concurrency: 4 }, () => {
   /** What it writes and ends with. */
   async function run(
-    env: Environment,
+    env: NodeJS.ProcessEnv,
     envFile?: string | Buffer,
   ): Promise<{ code: number | string; stdout: string; stderr: string }> {
     const service = spawnService(env, [], directoryWith(envFile));

@@ -1,5 +1,4 @@
 import { hash, randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 import { DAY_MS, formatDate, KEY_NAME, type KeySet, keyState } from "./keys.ts";
@@ -15,7 +14,7 @@ const USAGE = "usage: npm run keygen [-- NAME [--days N]], NAME: [a-z0-9][a-z0-9
  * since the epoch). Other arguments: exit code 64 (EX_USAGE of sysexits.h) and a usage line.
  */
 export function keygen(args: string[], now: number): Output {
-  const key = freshKey();
+  const key = `svk_${randomBytes(32).toString("base64url")}`;
   if (args.length === 0) return { stdout: `SERVICE_API_KEY=${key}\n`, stderr: "", exitCode: 0 };
   const options = { days: { type: "string" } } as const;
   // Not strict: it would throw. What it doesn't know is among `unknown` or `rest`, a missing value is `true`.
@@ -40,23 +39,4 @@ export function listKeys(set: KeySet, now: number): string {
     return `${key.name.padEnd(32)}  ${digits}  ${state}  ${days === Infinity ? "never expires" : days}\n`;
   });
   return `${"NAME".padEnd(32)}  HASH      STATE          DAYS LEFT\n${rows.join("")}`;
-}
-
-/**
- * Makes a `.env` with a fresh key, readable by its owner only, at `path` if nothing is there, and says so on stderr.
- * Whatever is there, be it a dangling link, stays as it is, without a word. If it can't be made: exit code 1.
- */
-export function createEnvFile(path: string): Output {
-  try {
-    writeFileSync(path, `SERVICE_API_KEY=${freshKey()}\n`, { flag: "wx", mode: 0o600 });
-    return { stdout: "", stderr: `${path}: made, with a fresh SERVICE_API_KEY in it\n`, exitCode: 0 };
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return { stdout: "", stderr: "", exitCode: 0 };
-    return { stdout: "", stderr: `${path}: can't be made (${code}): set SERVICE_API_KEY instead\n`, exitCode: 1 };
-  }
-}
-
-function freshKey(): string {
-  return `svk_${randomBytes(32).toString("base64url")}`;
 }

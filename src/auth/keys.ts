@@ -31,9 +31,8 @@ export const KEY_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 export const DAY_MS = 86_400_000;
 
 /** The set of the plaintext keys in `plain`, by name; they have no dates. Only their hashes are kept. */
-export function keySetOf(plain: Record<string, string>): KeySet {
-  return Object.entries(plain).map(([name, key]) => keyOf(name, hash("sha256", key)));
-}
+export const keySetOf = (plain: Record<string, string>): KeySet =>
+  Object.entries(plain).map(([name, key]) => keyOf(name, hash("sha256", key)));
 
 /**
  * The name of the key that `presented` is, or why it is denied; `now` in ms since the epoch. `presented` is a header
@@ -58,13 +57,11 @@ export function keyState(key: Key, now: number): "active" | "expired" | "not_yet
 }
 
 /** A warning for each key that has expired, or will within 14 days of `now` (ms since the epoch). */
-export function keyWarnings(set: KeySet, now: number): string[] {
-  const due = set.filter((key) => key.expires - now <= 14 * DAY_MS);
-  return due.map(({ name, expires }) => {
-    if (expires <= now) return `key ${name} expired at ${formatDate(expires)}: remove its line`;
-    return `key ${name} expires at ${formatDate(expires)}: add its successor with npm run keygen -- ${name}`;
-  });
-}
+export const keyWarnings = (set: KeySet, now: number): string[] =>
+  set.filter(({ expires }) => expires - now <= 14 * DAY_MS).map(({ name, expires }) =>
+    expires <= now
+      ? `key ${name} expired at ${formatDate(expires)}: remove its line`
+      : `key ${name} expires at ${formatDate(expires)}: add its successor with npm run keygen -- ${name}`);
 
 /** What is wrong with `key` as a plaintext key, with the remedy; undefined if nothing is. Never quotes it. */
 export function plainKeyFault(key: string): string | undefined {
@@ -82,9 +79,7 @@ export function weaknessOf(key: string): string | undefined {
 }
 
 /** `ms` since the epoch as the keys file writes a date: UTC, cut to whole seconds. Years 0 to 9999 only. */
-export function formatDate(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
+export const formatDate = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
 /**
  * The keys in a keys file, and the first mistake of every line that has one; with any mistake there are no keys.
@@ -133,11 +128,9 @@ function readEntry([name = "", digest = "", ...options]: string[], known: KeySet
 }
 
 /** Whether `text` is RFC 3339's date-time in UTC and whole seconds, and a real date: not February 30 or 24:00:00. */
-function isDate(text: string): boolean {
-  return /^\d{4}-/.test(text) && new Date(text).toJSON() === text.replace("Z", ".000Z");
-}
+const isDate = (text: string): boolean =>
+  /^\d{4}-/.test(text) && new Date(text).toJSON() === text.replace("Z", ".000Z");
 
-function keyOf(name: string, hex: string, notBefore = -Infinity, expires = Infinity): Key {
+const keyOf = (name: string, hex: string, notBefore = -Infinity, expires = Infinity): Key =>
   // A copy: a small Buffer shares its memory with others, and a structured clone would take all of it along.
-  return { name, hash: new Uint8Array(Buffer.from(hex, "hex")), notBefore, expires };
-}
+  ({ name, hash: new Uint8Array(Buffer.from(hex, "hex")), notBefore, expires });

@@ -27,8 +27,8 @@ export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
   const earlier = faults.length;
   const single = readPlainKey(reader, allowWeak);
   const file = lookup("SERVICE_API_KEYS_FILE");
-  const bytes = file && readFile(reader, file);
-  const { keys: named, faults: mistakes } = parseKeysFile(bytes ?? Buffer.alloc(0), single);
+  const bytes = (file && readFile(reader, file)) ?? Buffer.alloc(0);
+  const { keys: named, faults: mistakes } = parseKeysFile(bytes, single);
   faults.push(...mistakes.map(({ line, message }) => `${file?.label}: line ${line} of the file: ${message}`));
   const keys = [...single, ...named];
   if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired")) faults.push(NO_KEY);

@@ -7,14 +7,12 @@ export type { Html };
  * The tag of an HTML template. Text is escaped, so that it may stand between tags and between double quotes;
  * HTML stands as it is, a list as its items, and anything else as nothing.
  */
-export function html(template: TemplateStringsArray, ...values: readonly unknown[]): Html {
-  return new Html(String.raw({ raw: template }, ...values.map(toText)));
-}
+export const html = (template: TemplateStringsArray, ...values: readonly unknown[]): Html =>
+  new Html(String.raw({ raw: template }, ...values.map(toText)));
 
 /** `items` with `separator` between them. */
-export function join(items: readonly unknown[], separator: string): Html {
-  return html`${items.flatMap((item) => [separator, item]).slice(1)}`;
-}
+export const join = (items: readonly unknown[], separator: string): Html =>
+  html`${items.flatMap((item) => [separator, item]).slice(1)}`;
 
 /** A value as JSON, to stand between tags. A list or object of plain values that is short, or has one, is one line. */
 export function json(value: unknown): Html {
@@ -31,6 +29,4 @@ function toText(value: unknown): string {
   return typeof value === "string" ? value.replace(/[&<>"]/g, escape) : "";
 }
 
-function escape(character: string): string {
-  return `&#${character.charCodeAt(0)};`;
-}
+const escape = (character: string): string => `&#${character.charCodeAt(0)};`;

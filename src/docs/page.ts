@@ -1,11 +1,8 @@
 import { STATUS_CODES } from "node:http";
 
 import type { OpenApiDocument, Operation, Part } from "./document.ts";
-import { membersOf, operationsOf, partOf, resolve } from "./document.ts";
+import { membersOf, operationsOf, partOf, propertyTable, resolve, row, typeOf } from "./document.ts";
 import { type Html, html, join, json } from "./html.ts";
-import { propertyTable, row, typeOf } from "./schema.ts";
-
-export type { OpenApiDocument };
 
 /**
  * The page for `document`, readable as it is; its script shows the hidden forms and makes them work.
@@ -39,9 +36,8 @@ function introduction(document: OpenApiDocument, operations: readonly Operation[
 ${operations.map(({ method, path }) => html`<a href="#${method}${path}"><b>${method}</b> <code>${path}</code></a> `)}
 <a href="#schemas">Schemas</a> <a href="openapi.json">openapi.json</a></nav>
 <h2>Authentication</h2>
-${schemesOf(document).map(([id, { type, in: place, name, description }]) => html`<p>${description}
-<p>${id}: ${type} in ${place} <code>${name}</code>
-`)}</div>
+${schemesOf(document).map(([id, { type, in: place, name, description }]) =>
+  html`<p>${description}\n<p>${id}: ${type} in ${place} <code>${name}</code>\n`)}</div>
 ${header !== undefined && html`<form hidden>
 <label>${header} <input type="password" autocomplete="off"></label>
 <button>Authorize</button> <button type="button">Forget</button>
@@ -50,13 +46,11 @@ ${header !== undefined && html`<form hidden>
 </section>`;
 }
 
-function schemesOf({ components }: OpenApiDocument): [string, Part][] {
-  return membersOf(partOf(components)["securitySchemes"]);
-}
+const schemesOf = ({ components }: OpenApiDocument): [string, Part][] =>
+  membersOf(partOf(components)["securitySchemes"]);
 
-function keyHeader(document: OpenApiDocument): unknown {
-  return schemesOf(document).find(([, scheme]) => scheme["in"] === "header")?.[1]["name"];
-}
+const keyHeader = (document: OpenApiDocument): unknown =>
+  schemesOf(document).find(([, scheme]) => scheme["in"] === "header")?.[1]["name"];
 
 function operationSection(document: OpenApiDocument, operation: Operation): Html {
   const { method, path, summary, description, security, requestBody, responses } = operation;
@@ -65,10 +59,8 @@ function operationSection(document: OpenApiDocument, operation: Operation): Html
   return html`<section id="${method}${path}"><div>
 <h2><b>${method}</b> <code>${path}</code></h2>
 <p>${summary && html`<strong>${summary}.</strong> `}${description}
-<p>Security: ${schemes.join(", ") || "none"}
-</div>
-${tryIt(operation, body, schemes.length > 0 && keyHeader(document))}
-<div>
+<p>Security: ${schemes.join(", ") || "none"}</div>
+${tryIt(operation, body, schemes.length > 0 && keyHeader(document))}<div>
 ${requestBody !== undefined && html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
 ${message(body)}${membersOf(body["content"]).map(([, { schema }]) => propertyTable(resolve(document, schema)))}
 `}<h3>Responses</h3>
@@ -103,9 +95,8 @@ function message({ description, headers, content }: Part): Html {
 ${examples.map(({ summary, value }) => html`${summary && html`<p>${summary}\n`}<pre>${json(value)}</pre>\n`)}`;
 }
 
-function examplesOf({ example, examples }: Part): Part[] {
-  return example === undefined ? membersOf(examples).map(([, named]) => named) : [{ value: example }];
-}
+const examplesOf = ({ example, examples }: Part): Part[] =>
+  example === undefined ? membersOf(examples).map(([, named]) => named) : [{ value: example }];
 
 function componentsSection({ components }: OpenApiDocument): Html {
   const { schemas, headers } = partOf(components);

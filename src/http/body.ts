@@ -7,10 +7,9 @@ import { locateJsonError } from "./json.ts";
 import type { Fault, Model, Refusal } from "./route.ts";
 
 /** The body's length in bytes by the request's framing (RFC 9112 6.3): 0 where there is none, Infinity in chunks. */
-export function declaredLength({ headers }: IncomingMessage): number {
+export const declaredLength = ({ headers }: IncomingMessage): number =>
   // node:http has refused any Content-Length that is no number.
-  return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : Infinity;
-}
+  headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : Infinity;
 
 /** Refuses by the header fields alone, in this order: no body (422), its type or coding (415), its size (413). */
 export function checkBodyFields(request: IncomingMessage, maxBytes: number): Refusal {
@@ -73,9 +72,8 @@ const IDENTITY = ["Accept-Encoding", "identity"];
 const CODED = new HttpError(415, "Unsupported Media Type: send the body without a Content-Encoding", IDENTITY);
 const NOT_UTF8 = new HttpError(400, "There was an error parsing the body");
 
-function tooLarge(maxBytes: number): HttpError {
-  return new HttpError(413, `Content Too Large: the body may have at most ${maxBytes} bytes`);
-}
+const tooLarge = (maxBytes: number): HttpError =>
+  new HttpError(413, `Content Too Large: the body may have at most ${maxBytes} bytes`);
 
 /** Puts `chunk` at `start`, in twice the room where it doesn't fit: tiny chunks cost linear time and space. */
 function append(body: Buffer, start: number, chunk: Buffer): Buffer {

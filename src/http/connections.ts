@@ -28,9 +28,8 @@ export class Connections {
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
     const connection: Connection = {
-      socket, remote: socket.remoteAddress, service: this,
-      open: NONE, last: undefined, closing: false, readLimit: Infinity,
-      idleSince: performance.now(), idleBytes: 0,
+      socket, remote: socket.remoteAddress, service: this, open: NONE, last: undefined,
+      closing: false, readLimit: Infinity, idleSince: performance.now(), idleBytes: 0,
     };
     this.#connections.set(socket, connection);
     this.#accepted += 1;

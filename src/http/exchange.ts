@@ -6,16 +6,8 @@ import type { HttpError } from "./error.ts";
 import type { Context } from "./route.ts";
 import { splitTarget } from "./router.ts";
 
-/** What the log is told of one answer; `method` and `path` are missing when the bytes were no request. */
-export interface Answered extends Pick<Context, "requestId">, Partial<Pick<Context, "key" | "denied">> {
-  readonly remote: string | undefined;
-  readonly method?: string | undefined;
-  /** The target's path as received. */
-  readonly path?: string;
-  /** Null: the client went away before its answer. */
-  readonly status: number | null;
-  readonly durationMs: number;
-}
+/** What the log is told of: a request, or, of bytes that were none, the first two. */
+export type Answered = Pick<Exchange, "requestId" | "connection"> & Partial<Exchange>;
 
 /** What is open on one socket. */
 export interface Connection {
@@ -38,10 +30,10 @@ export interface Connection {
 
 /** Where the service tells what happened. */
 export interface Reports {
-  /** Each answer, and each client that went away before its own; undefined: nobody wants to know. */
-  readonly answered: ((record: Answered) => void) | undefined;
+  /** Each answer, a `status` of null for a client that went away before its own; undefined: nobody wants to know. */
+  readonly answered: ((to: Answered, status: number | null, durationMs: number) => void) | undefined;
   /** What a dependency or a handler threw that is no HttpError. */
-  readonly failed: (error: unknown, requestId: string) => void;
+  readonly error: (error: unknown, requestId: string) => void;
 }
 
 /** One request and its answer, from its header section until the answer is handed over or the client is gone. */
@@ -89,16 +81,14 @@ export class Exchange implements Context {
 
   /** It has been answered with `status`, or, null, never will be: tells the log. */
   end(status: number | null): void {
-    const { connection, request, response, requestId, path, key, denied } = this;
-    const { service, remote } = connection;
+    const { connection, request, response } = this;
+    const { service } = connection;
     this.ended = true;
     connection.open = connection.open.filter((other) => other !== this);
     // Lest a connection hold on to all of a request that is over.
     if (connection.last === this && request.complete && response.writableLength === 0) connection.last = undefined;
     service.inFlight -= 1;
-    if (service.reports.answered === undefined) return;
-    const durationMs = performance.now() - this.#started;
-    service.reports.answered({ requestId, remote, method: request.method, path, status, durationMs, key, denied });
+    service.reports.answered?.(this, status, performance.now() - this.#started);
   }
 
   /** The client has gone: cancels the work that is done for it. */
@@ -110,10 +100,8 @@ export class Exchange implements Context {
 }
 
 /** The request id to use where the caller sent `field`: its own, if it is 1 to 128 visible ASCII characters. */
-export function requestIdOf(field?: string | string[]): string {
-  if (typeof field === "string" && /^[\x21-\x7e]{1,128}$/.test(field)) return field;
-  return `${PREFIX}${counter++}`;
-}
+export const requestIdOf = (field?: string | string[]): string =>
+  typeof field === "string" && /^[\x21-\x7e]{1,128}$/.test(field) ? field : `${PREFIX}${counter++}`;
 
 // Unique without being secret: random per process, then a number. A UUID each would cost more.
 const PREFIX = `${randomBytes(12).toString("base64url")}-`;

@@ -24,9 +24,8 @@ export function checkHead(request: IncomingMessage): Refusal {
 }
 
 /** Whether the client may wait for 100 Continue with its body (RFC 9110 10.1.1: in HTTP/1.0 an Expect is ignored). */
-export function isExpecting({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.expect !== undefined && httpVersion !== "1.0";
-}
+export const isExpecting = ({ headers, httpVersion }: IncomingMessage): boolean =>
+  headers.expect !== undefined && httpVersion !== "1.0";
 
 const { fields, bytes } = HEADER_LIMITS;
 

@@ -66,6 +66,5 @@ export function route<T>(declaration: Declaration<T>): Route {
 }
 
 /** An answer whose body is `value` as JSON; `headers`: further names and values in turn. */
-export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
-  return { status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) };
-}
+export const json = (status: number, value: unknown, headers: readonly string[] = []): Reply =>
+  ({ status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) });

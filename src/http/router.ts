@@ -3,11 +3,8 @@ import { METHODS } from "node:http";
 import { HttpError } from "./error.ts";
 import type { Route } from "./route.ts";
 
-/** Finds the route of a request. */
-export interface Router {
-  /** The route for a method and a path, or the 404, 405 or 307 to answer; `query` is "" or starts with "?". */
-  match(method: string, path: string, query: string): Route | HttpError;
-}
+/** The route for a method and a path, or the 404, 405 or 307 to answer; `query` is "" or starts with "?". */
+export type Router = (method: string, path: string, query: string) => Route | HttpError;
 
 /** Builds the router. Throws an Error that names both routes, or the one at fault, when the table holds a mistake. */
 export function createRouter(routes: readonly Route[]): Router {
@@ -22,16 +19,13 @@ export function createRouter(routes: readonly Route[]): Router {
     resources.set(path, methods.set(method, route));
     if (method === "GET") methods.set("HEAD", route);
   });
-  return {
-    match: (method, path, query) => resources.get(path)?.get(method) ?? refusal(resources, path, query),
-  };
+  return (method, path, query) => resources.get(path)?.get(method) ?? refusal(resources, path, query);
 }
 
 /** Splits a request target into path and query, in origin-form or absolute-form (RFC 9112 3.2); decodes nothing. */
 export function splitTarget(target: string): { path: string; query: string } {
   const local = target.startsWith("/") ? target : target.replace(ORIGIN, "");
-  const mark = local.indexOf("?");
-  if (mark === -1) return { path: local || "/", query: "" };
+  const mark = local.includes("?") ? local.indexOf("?") : local.length;
   return { path: local.slice(0, mark) || "/", query: local.slice(mark) };
 }
 
@@ -52,9 +46,9 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
   if (method === "CONNECT") return "CONNECT is for proxies";
   if (!PATH.test(path)) return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";
   if (method === "GET" && body !== undefined) return "a GET request has no body to check";
-  if (body !== undefined && typeof body !== "function") return "the body must be a model";
-  if (typeof handler !== "function") return "the handler must be a function";
-  if (!dependencies.every((dependency) => typeof dependency === "function")) return "a dependency must be a function";
+  // From source, nobody has checked the types.
+  const isCallable = [handler, body ?? handler, ...dependencies].every((part) => typeof part === "function");
+  if (!isCallable) return "the handler, the body's model and each dependency must be functions";
   return undefined;
 }
 

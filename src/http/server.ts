@@ -70,7 +70,7 @@ async function serve({ router, limits }: Internals, exchange: Exchange): Promise
     const unsound = checkHead(request);
     if (unsound) return answer(exchange, unsound);
     exchange.inStep = !isExpecting(request);
-    const route = router.match(request.method ?? "", path, query);
+    const route = router(request.method ?? "", path, query);
     if (route instanceof HttpError) return answer(exchange, route);
     for (const dependency of route.dependencies) {
       const result = dependency(exchange);
@@ -121,7 +121,7 @@ function answer(exchange: Exchange, reply: Reply): void {
 /** The answer for what a check, a dependency or a handler threw: an HttpError itself, or else a 500, which is told. */
 function refusalOf({ connection, requestId }: Exchange, error: unknown): HttpError {
   if (error instanceof HttpError) return error;
-  connection.service.reports.failed(error, requestId);
+  connection.service.reports.error(error, requestId);
   return INTERNAL_SERVER_ERROR;
 }
 
@@ -147,7 +147,7 @@ function refuseBytes({ connections }: Internals, code = "", socket: Socket): voi
   else if (last === undefined || last.request.complete) {
     const requestId = requestIdOf();
     sendRaw(connection, refusal, requestId);
-    connections.reports.answered?.({ requestId, remote: connection.remote, status: refusal.status, durationMs: 0 });
+    connections.reports.answered?.({ requestId, connection }, refusal.status, 0);
   }
   // Within a body: its request gets the answer, unless it has had one.
   else if (last.ended) socket.destroySoon();

@@ -1,17 +1,19 @@
 import { hash } from "node:crypto";
 
+import { renderPage } from "../docs/page.ts";
 import { type Context, type Reply, type Route, route } from "../http/route.ts";
 
-/** The text of each file of the docs, in UTF-8. */
-export type DocsFiles = Readonly<Record<"page" | "openapi" | "css" | "js" | "icon", string>>;
-
-/** The routes of the docs page, of what it loads, and of the OpenAPI document. As in FastAPI, it lists none of them. */
-export function docsRoutes({ page, openapi, css, js, icon }: DocsFiles): Route[] {
+/**
+ * The routes of the docs page, of what it loads, and of the OpenAPI document. As in FastAPI, it lists none of them.
+ * `read`: the text of a file of the docs.
+ */
+export function docsRoutes(read: (name: string) => string): Route[] {
+  const openapi = read("openapi.json");
   return [
-    fileRoute("/docs", "text/html; charset=utf-8", page, PAGE_HEADERS),
-    fileRoute("/docs/docs.css", "text/css; charset=utf-8", css, ASSET_HEADERS),
-    fileRoute("/docs/docs.js", "text/javascript; charset=utf-8", js, ASSET_HEADERS),
-    fileRoute("/docs/icon.svg", "image/svg+xml", icon, ASSET_HEADERS),
+    fileRoute("/docs", "text/html; charset=utf-8", renderPage(JSON.parse(openapi)), PAGE_HEADERS),
+    fileRoute("/docs/docs.css", "text/css; charset=utf-8", read("docs.css"), ASSET_HEADERS),
+    fileRoute("/docs/docs.js", "text/javascript; charset=utf-8", read("docs.js"), ASSET_HEADERS),
+    fileRoute("/docs/icon.svg", "image/svg+xml", read("icon.svg"), ASSET_HEADERS),
     fileRoute("/openapi.json", "application/json", openapi, []),
   ];
 }
@@ -39,6 +41,5 @@ function fileRoute(path: string, type: string, text: string, headers: readonly s
 }
 
 /** Whether an If-None-Match field names the tag: `"*"`, or a list of tags compared weakly (RFC 9110 13.1.2). */
-function matches(field: string, etag: string): boolean {
-  return field.trim() === "*" || field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
-}
+const matches = (field: string, etag: string): boolean =>
+  field.trim() === "*" || field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);

@@ -1,12 +1,9 @@
-import { json, type Reply, type Route, route } from "../http/route.ts";
+import { json, type Route, route } from "../http/route.ts";
 
 /** `GET /health`: 200 while the service takes requests, 503 when it is about to stop. For load balancers: no key. */
 export const health: Route = route({
   method: "GET",
   path: "/health",
   limited: false,
-  handler: (_body, { draining }) => (draining ? DRAINING : OK),
+  handler: (_body, { draining }) => (draining ? json(503, { status: "draining" }) : json(200, { status: "ok" })),
 });
-
-const OK: Reply = json(200, { status: "ok" });
-const DRAINING: Reply = json(503, { status: "draining" });

@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, lstatSync, mkdtempSync, readFileSync } from "node:fs";
-import { rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-import { createEnvFile, keygen, listKeys } from "../../src/auth/keygen.ts";
+import { test } from "node:test";
+
+import { keygen, listKeys } from "../../src/auth/keygen.ts";
 import { keySetOf, keyState, parseKeysFile, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");
 const DAY = 86_400_000;
 const ENV_LINE = /^SERVICE_API_KEY=(svk_[A-Za-z0-9_-]{43})\n$/;
-
-const directory = mkdtempSync(join(tmpdir(), "keygen-"));
-after(() => rmSync(directory, { recursive: true }));
 
 test("without arguments it prints one line for .env with a fresh, strong key", () => {
   const seen = new Set<string>();
@@ -104,51 +98,4 @@ test("days left are whole days, 0 once the key has expired, and none for a key t
     assert.equal(listKeys(keys, expires + offset).split("\n")[1]?.slice(59), String(days));
   }
   assert.equal(listKeys(keySetOf({ default: "k" }), NOW).split("\n")[1]?.slice(59), "never expires");
-});
-
-test("a .env is made with a fresh key, for its owner only, and said so without the key", () => {
-  const path = join(directory, "fresh.env");
-  const { stdout, stderr, exitCode } = createEnvFile(path);
-  assert.match(readFileSync(path, "utf8"), ENV_LINE);
-  assert.equal(statSync(path).mode & 0o077, 0);
-  assert.deepEqual([stdout, exitCode], ["", 0]);
-  assert.equal(stderr, `${path}: made, with a fresh SERVICE_API_KEY in it\n`);
-});
-
-test("whatever is at the path stays as it is, without a word", () => {
-  const path = join(directory, "kept.env");
-  const link = join(directory, "link.env");
-  const dangling = join(directory, "dangling.env");
-  writeFileSync(path, "PORT=1\n", { mode: 0o644 });
-  symlinkSync(path, link);
-  symlinkSync(join(directory, "nowhere"), dangling);
-  for (const taken of [path, link, dangling, directory]) {
-    assert.deepEqual(createEnvFile(taken), { stdout: "", stderr: "", exitCode: 0 });
-  }
-  assert.equal(readFileSync(path, "utf8"), "PORT=1\n");
-  assert.equal(statSync(path).mode & 0o777, 0o644);
-  assert.ok(lstatSync(dangling).isSymbolicLink() && !existsSync(dangling));
-});
-
-test("a .env made once keeps its key when it is asked for again", () => {
-  const path = join(directory, "twice.env");
-  createEnvFile(path);
-  const text = readFileSync(path, "utf8");
-  createEnvFile(path);
-  assert.equal(readFileSync(path, "utf8"), text);
-});
-
-test("a .env that can't be made is reported in one line, with exit code 1", () => {
-  writeFileSync(join(directory, "file"), "");
-  const rows: [string, string][] = [
-    ["missing/.env", "ENOENT"],
-    ["file/.env", "ENOTDIR"],
-    ["x".repeat(300), "ENAMETOOLONG"],
-  ];
-  for (const [path, code] of rows) {
-    const { stdout, stderr, exitCode } = createEnvFile(join(directory, path));
-    assert.deepEqual([stdout, exitCode], ["", 1]);
-    assert.ok(stderr.endsWith(`: can't be made (${code}): set SERVICE_API_KEY instead\n`));
-    assert.equal(stderr.split("\n").length, 2);
-  }
 });

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { promisify } from "node:util";
 
-import { type OpenApiDocument, renderPage } from "../../src/docs/page.ts";
+import type { OpenApiDocument } from "../../src/docs/document.ts";
+import { renderPage } from "../../src/docs/page.ts";
 import { root } from "../root.ts";
 import { KEY, type Service, startService } from "../service.ts";
 import { type Browser, type Element, KEYS, launch, noBrowser } from "./browser.ts";

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { gzipSync } from "node:zlib";
 
-import { membersOf, operationsOf, type Part, partOf, resolve } from "../../src/docs/document.ts";
-import { type OpenApiDocument, renderPage } from "../../src/docs/page.ts";
+import { membersOf, type OpenApiDocument, operationsOf, type Part, partOf, resolve } from "../../src/docs/document.ts";
+import { renderPage } from "../../src/docs/page.ts";
 import { root } from "../root.ts";
 import { poison } from "./hostile.ts";
 

@@ -23,7 +23,7 @@ const router = createRouter(TABLE);
 
 /** What is answered where there is no route, or undefined. */
 function refusal(method: string, path: string, query = "", table: Router = router): HttpError | undefined {
-  const found = table.match(method, path, query);
+  const found = table(method, path, query);
   return found instanceof HttpError ? found : undefined;
 }
 
@@ -35,16 +35,16 @@ function field(error: HttpError | undefined, name: string): string | undefined {
 }
 
 test("every route of a table is found by its method and path", () => {
-  for (const one of TABLE) assert.equal(router.match(one.method, one.path, ""), one);
+  for (const one of TABLE) assert.equal(router(one.method, one.path, ""), one);
 });
 
 test("a query doesn't matter to the match", () => {
-  for (const query of ["?", "?a=b", "?%", "?/x", "??"]) assert.equal(router.match("POST", "/process", query), TABLE[0]);
+  for (const query of ["?", "?a=b", "?%", "?/x", "??"]) assert.equal(router("POST", "/process", query), TABLE[0]);
 });
 
 test("a GET route answers HEAD", () => {
-  assert.equal(router.match("HEAD", "/health", ""), TABLE[1]);
-  assert.equal(router.match("HEAD", "/a/b/c", ""), TABLE[6]);
+  assert.equal(router("HEAD", "/health", ""), TABLE[1]);
+  assert.equal(router("HEAD", "/a/b/c", ""), TABLE[6]);
   assert.equal(refusal("HEAD", "/process")?.status, 405);
 });
 
@@ -139,8 +139,8 @@ test("two routes with one method and path die at the start, with both places nam
 test("one path may have several methods, in any order", () => {
   const table = [at("POST", "/a"), at("GET", "/b"), at("GET", "/a")];
   const several = createRouter(table);
-  assert.equal(several.match("POST", "/a", ""), table[0]);
-  assert.equal(several.match("HEAD", "/a", ""), table[2]);
+  assert.equal(several("POST", "/a", ""), table[0]);
+  assert.equal(several("HEAD", "/a", ""), table[2]);
 });
 
 const BAD_PATHS = [
@@ -176,15 +176,15 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
     { method: "GET", body: object({ a: string() }) },
     /^routes\[0\] GET \/a: a GET request has no body/,
   ],
-  ["no handler", { handler: undefined }, /^routes\[0\] POST \/a: the handler must be a function$/],
-  ["a handler that is no function", { handler: {} }, /^routes\[0\] POST \/a: the handler must be a function$/],
+  ["no handler", { handler: undefined }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/],
+  ["a handler that is no function", { handler: {} }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/],
   [
     "a dependency that was called",
     { dependencies: [undefined] },
-    /^routes\[0\] POST \/a: a dependency must be a function$/,
+    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
   ],
-  ["a dependency's name", { dependencies: [(): void => {}, "guard"] }, /^routes\[0\] POST \/a: a dependency must be /],
-  ["a body that is no model", { body: { status: "string" } }, /^routes\[0\] POST \/a: /],
+  ["a dependency's name", { dependencies: [(): void => {}, "guard"] }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be /],
+  ["a body that is no model", { body: { status: "string" } }, /^routes\[0\] POST \/a: the handler, the body's model /],
 ];
 
 for (const [what, members, message] of BROKEN) {

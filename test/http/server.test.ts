@@ -254,7 +254,7 @@ describe("one service", { concurrency: 8 }, () => {
       limits,
       {
         answered: undefined,
-        failed: (reason, requestId) => failures.push([reason, requestId]),
+        error: (reason, requestId) => failures.push([reason, requestId]),
       },
     );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -579,7 +579,7 @@ test("a mistake in the route table ends it before it listens", () => {
     keepAliveTimeoutMs: 1,
   };
   assert.throws(
-    () => createService([echo, echo], limits, { answered: undefined, failed: () => {} }),
+    () => createService([echo, echo], limits, { answered: undefined, error: () => {} }),
     /routes\[1\] POST \/echo: .*routes\[0\]/,
   );
 });

@@ -1,14 +1,25 @@
 import type { AddressInfo, Socket } from "node:net";
 
-import type { Answered } from "../../src/http/exchange.ts";
 import { json, type Model, type Route, route } from "../../src/http/route.ts";
 import { createService, type Limits, type Service } from "../../src/http/server.ts";
+
+/** What the log was told of one answer. */
+interface Told {
+  readonly requestId: string;
+  readonly remote: string | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly key: string | undefined;
+  readonly denied: string | undefined;
+  readonly status: number | null;
+  readonly durationMs: number;
+}
 
 /** A service in this process, on a free port. */
 export interface Started extends Service {
   readonly port: number;
   /** What the log was told, and what failed. */
-  readonly answered: Answered[];
+  readonly answered: Told[];
   readonly failures: unknown[];
   /** Ends it with all its connections. */
   close(): void;
@@ -16,7 +27,7 @@ export interface Started extends Service {
 
 /** Puts `routes` behind a real socket. */
 export async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {}): Promise<Started> {
-  const answered: Answered[] = [];
+  const answered: Told[] = [];
   const failures: unknown[] = [];
   const service = createService(
     routes,
@@ -29,7 +40,11 @@ export async function serveRoutes(routes: readonly Route[], limits: Partial<Limi
       keepAliveTimeoutMs: 60_000,
       ...limits,
     },
-    { answered: (record) => answered.push(record), failed: (error) => failures.push(error) },
+    {
+      answered: ({ requestId, connection: { remote }, request, path, key, denied }, status, durationMs) =>
+        answered.push({ requestId, remote, method: request?.method, path, key, denied, status, durationMs }),
+      error: (error) => failures.push(error),
+    },
   );
   // A test that fails leaves them behind: they must not keep its process from ending.
   service.server.unref().on("connection", (socket: Socket) => socket.unref());

@@ -1,24 +1,26 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { renderPage } from "../../src/docs/page.ts";
 import { docsRoutes } from "../../src/routes/docs.ts";
 import { type Answer, exchange } from "../service.ts";
 import { lines, serveRoutes, type Started } from "../http/start.ts";
 
 const FILES = {
-  page: "<!doctype html>é",
-  openapi: '{"openapi":"3.1.0"}',
-  css: "a{}",
-  js: "'use strict'",
-  icon: "<svg/>",
+  "openapi.json": '{"openapi":"3.1.0","info":{"title":"é"}}',
+  "docs.css": "a{}",
+  "docs.js": "'use strict'",
+  "icon.svg": "<svg/>",
 };
 
+const read = (name: string): string => FILES[name as keyof typeof FILES];
+
 const PATHS: readonly (readonly [string, string, string])[] = [
-  ["/docs", "text/html; charset=utf-8", FILES.page],
-  ["/docs/docs.css", "text/css; charset=utf-8", FILES.css],
-  ["/docs/docs.js", "text/javascript; charset=utf-8", FILES.js],
-  ["/docs/icon.svg", "image/svg+xml", FILES.icon],
-  ["/openapi.json", "application/json", FILES.openapi],
+  ["/docs", "text/html; charset=utf-8", renderPage(JSON.parse(FILES["openapi.json"]))],
+  ["/docs/docs.css", "text/css; charset=utf-8", FILES["docs.css"]],
+  ["/docs/docs.js", "text/javascript; charset=utf-8", FILES["docs.js"]],
+  ["/docs/icon.svg", "image/svg+xml", FILES["icon.svg"]],
+  ["/openapi.json", "application/json", FILES["openapi.json"]],
 ];
 
 /** Fields that are one answer's own. */
@@ -27,7 +29,7 @@ const OWN = new Set(["date", "x-request-id"]);
 describe("the docs' routes", { concurrency: 8 }, () => {
   let service: Started;
   before(async () => {
-    service = await serveRoutes(docsRoutes(FILES));
+    service = await serveRoutes(docsRoutes(read));
   });
   after(() => service.close());
 
@@ -41,7 +43,7 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   const etagOf = async (path: string): Promise<string> => (await ask(path)).headers["etag"] ?? "";
 
   test("none of them is in the OpenAPI document, needs a key, or has a body", () => {
-    for (const one of docsRoutes(FILES)) {
+    for (const one of docsRoutes(read)) {
       assert.deepEqual([one.method, one.includeInSchema, one.dependencies, one.body], ["GET", false, [], undefined]);
     }
   });
@@ -77,7 +79,7 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   test("each file has its own ETag, which changes with its text and with nothing else", async () => {
     const tags = await Promise.all(PATHS.map(([path]) => etagOf(path)));
     assert.equal(new Set(tags).size, PATHS.length);
-    const other = await serveRoutes(docsRoutes({ ...FILES, css: "b{}" }));
+    const other = await serveRoutes(docsRoutes((name) => (name === "docs.css" ? "b{}" : read(name))));
     const { answers } = await exchange(other.port, lines("GET /docs/docs.css HTTP/1.1", "Host: x"));
     assert.notEqual(answers[0]?.headers["etag"], tags[1]);
     const { answers: same } = await exchange(other.port, lines("GET /docs HTTP/1.1", "Host: x"));
