@@ -70,7 +70,7 @@ export class Connections {
     for (const connection of this.#connections.values()) {
       const { socket, open, last, closing, idleBytes } = connection;
       if (socket.writableLength > 0 && socket.timeout !== this.#unreadMs) socket.setTimeout(this.#unreadMs);
-      const isDue = open.length > 0 || last?.response.writableFinished === false;
+      const isDue = open.length > 0 || socket.writableLength > 0;
       // What has been read since the last call may be the beginning of a request.
       if (isDue || socket.bytesRead !== idleBytes) connection.idleSince = now;
       connection.idleBytes = socket.bytesRead;
