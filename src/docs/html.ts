@@ -1,6 +1,7 @@
 /** HTML that is safe to send: only this file makes it, and it escapes everything else. */
 class Html extends String {}
 
+/** The type alone: nobody else can make an instance. */
 export type { Html };
 
 /**

@@ -59,7 +59,9 @@ export type Declaration<T> = Pick<Route<T>, "method" | "path" | "handler"> & Par
 
 /** Declares a route; the handler's body has the type of the model, and is undefined without one. */
 export function route<T>(declaration: Declaration<T> & { readonly body: Model<T> }): Route;
+/** Declares a route without a model. */
 export function route(declaration: Declaration<undefined>): Route;
+/** Fills in what a declaration leaves out. */
 export function route<T>(declaration: Declaration<T>): Route {
   // Only its own model makes the handler's body, so the pair may forget what T is.
   return { dependencies: [], body: undefined, includeInSchema: true, limited: true, ...declaration } as Route;

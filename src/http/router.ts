@@ -25,7 +25,8 @@ export function createRouter(routes: readonly Route[]): Router {
 /** Splits a request target into path and query, in origin-form or absolute-form (RFC 9112 3.2); decodes nothing. */
 export function splitTarget(target: string): { path: string; query: string } {
   const local = target.startsWith("/") ? target : target.replace(ORIGIN, "");
-  const mark = local.includes("?") ? local.indexOf("?") : local.length;
+  const mark = local.indexOf("?");
+  if (mark === -1) return { path: local || "/", query: "" };
   return { path: local.slice(0, mark) || "/", query: local.slice(mark) };
 }
 
