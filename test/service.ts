@@ -44,11 +44,14 @@ export async function startService(variables: Variables = {}, args: readonly str
   return service;
 }
 
-// What is still there at the end of this process: a test that fails before its stop() neither waits for it nor leaves it.
 const running = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
+/** Kills a child that is still there when this process ends, as when a test has failed before its stop(). */
+export function killAtExit(child: ChildProcess): void {
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+}
 
 /** Starts the program with exactly these variables besides PATH, and doesn't wait. */
 export function spawnService(
@@ -69,8 +72,9 @@ export function spawnService(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const exit = new Promise<number | string>((resolve) => child.once("close", (code, signal) => resolve(code ?? signal ?? "")));
-  running.add(child);
-  child.once("exit", () => running.delete(child)).unref();
+  killAtExit(child);
+  // Nor does such a test wait for it.
+  child.unref();
   for (const pipe of [child.stdout, child.stderr]) (pipe as Socket).unref();
   const service: Service = {
     child,

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
+import { killAtExit } from "../service.ts";
 import type { ServerName } from "./scenarios.ts";
 
 /** A server that listens. */
@@ -34,9 +35,6 @@ export function pinToCores(): Cores | undefined {
   }
 }
 
-const running = new Set<ChildProcess>();
-process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
-
 /** Runs this Node with `args` and waits, 20 s at most, for a line on stderr that says where it listens. */
 export function startServer(
   args: readonly string[],
@@ -48,8 +46,7 @@ export function startServer(
   const [command = "", ...rest] = [...pin, process.execPath, ...args];
   const env = { PATH: process.env["PATH"], PORT: "0", ...variables };
   const child = spawn(command, rest, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
+  killAtExit(child);
   child.stdout.resume(); // the log is read, and dropped
   return new Promise((resolve, reject) => {
     let said = "";
