@@ -72,7 +72,7 @@ for (const WORKERS of ["1", "2"]) {
       for (const { socket } of [prompt, never]) socket.write(TASK.subarray(0, -5));
       await sleep(200);
       service.child.kill("SIGTERM");
-      await service.until(() => service.events("draining").length > 0, "the service to drain");
+      await service.until(() => service.events("draining").length === PROCESSES, "all to drain");
       prompt.socket.write(TASK.subarray(-5));
       await untilClosed([prompt, never]);
       assert.deepEqual(outcomes([prompt]), { 200: 1 });

@@ -39,6 +39,8 @@ export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buff
     if (size <= maxBytes) done(size < body.length ? body.subarray(0, size) : body);
     body = EMPTY;
   });
+  // The first chunk is passed on as it arrives: the stream would keep it for a later turn.
+  exchange.request.read(0);
   if (exchange.bodyError !== undefined) done(exchange.bodyError);
 }
 

@@ -82,13 +82,12 @@ export class Exchange implements Context {
   /** It has been answered with `status`, or, null, never will be: tells the log. */
   end(status: number | null): void {
     const { connection, request, response } = this;
-    const { service } = connection;
     this.ended = true;
     connection.open = connection.open.filter((other) => other !== this);
     // Lest a connection hold on to all of a request that is over.
     if (connection.last === this && request.complete && response.writableLength === 0) connection.last = undefined;
-    service.inFlight -= 1;
-    service.reports.answered?.(this, status, performance.now() - this.#started);
+    connection.service.inFlight -= 1;
+    connection.service.reports.answered?.(this, status, performance.now() - this.#started);
   }
 
   /** The client has gone: cancels the work that is done for it. */

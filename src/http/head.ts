@@ -45,10 +45,7 @@ const UNKNOWN_EXPECTATION = new HttpError(417, "Expectation Failed: the only Exp
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?$/;
 
 /** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. node:http hides a second one in `headers`. */
-function hasValidHost({ headers, rawHeaders, httpVersion }: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === "host") hosts += 1;
-  }
+function hasValidHost({ headers, rawHeaders: raw, httpVersion }: IncomingMessage): boolean {
+  const hosts = raw.filter((name, i) => i % 2 === 0 && name.length === 4 && name.toLowerCase() === "host").length;
   return hosts === 0 ? httpVersion === "1.0" : hosts === 1 && HOST.test(headers.host ?? "");
 }

@@ -28,8 +28,12 @@ export function send(exchange: Exchange, { status, headers, body }: Reply): void
     connection.socket.destroySoon = () => linger(connection);
     request.on("data", () => stopAtLimit(connection));
   }
+  // One write of one string. Of end(body) Node 20 makes two, the second one empty: a twentieth of a request's time.
+  response.cork();
   // Latin-1 is written faster than UTF-8, and is the same where every character is one byte.
-  response.end(body, length === body.length ? "latin1" : "utf8");
+  response.write(body, length === body.length ? "latin1" : "utf8");
+  response.uncork();
+  response.end();
 }
 
 /** Answers bytes that are no request, after the answers that are still due, and closes. */

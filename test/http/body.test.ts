@@ -198,7 +198,7 @@ test("the model's faults are one 422, and its value is returned when there are n
 
 /** A body that arrives as a test says. */
 function arriving(bodyError?: HttpError): { request: EventEmitter; exchange: Exchange } {
-  const request = new EventEmitter();
+  const request = Object.assign(new EventEmitter(), { read: () => null });
   return { request, exchange: { request, bodyError, failBody: undefined } as unknown as Exchange };
 }
 
