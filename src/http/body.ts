@@ -23,10 +23,10 @@ export function checkBodyFields(request: IncomingMessage, maxBytes: number): Ref
 
 /** Reads the whole body for `done`; or why it can't be had: a 413 at the first byte past `maxBytes`, or its error. */
 export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buffer | HttpError) => void): void {
+  const { request } = exchange;
   let body: Buffer = EMPTY;
   let size = 0;
-  exchange.failBody = done;
-  exchange.request.on("data", (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     // Refused already: the rest is read only so that the client gets to read its answer.
     if (size > maxBytes) return;
     body = append(body, size, chunk);
@@ -34,13 +34,16 @@ export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buff
     if (size <= maxBytes) return;
     body = EMPTY;
     done(tooLarge(maxBytes));
-  });
-  exchange.request.on("end", () => {
+  };
+  const onEnd = (): void => {
+    // Of what is kept until the answer this would be a tenth.
+    request.off("data", onData).off("end", onEnd);
+    exchange.failBody = undefined;
     if (size <= maxBytes) done(size < body.length ? body.subarray(0, size) : body);
-    body = EMPTY;
-  });
+  };
+  exchange.failBody = done;
   // The first chunk is passed on as it arrives: the stream would keep it for a later turn.
-  exchange.request.read(0);
+  request.on("data", onData).on("end", onEnd).read(0);
   if (exchange.bodyError !== undefined) done(exchange.bodyError);
 }
 

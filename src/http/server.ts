@@ -40,7 +40,7 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   const timer = setInterval(() => connections.closeIdle(limits.keepAliveTimeoutMs), CHECK_INTERVAL_MS).unref();
   server.on("close", () => clearInterval(timer));
   server.on("connection", (socket) => connections.add(socket));
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => receive(service, request, response);
+  const onRequest = receive.bind(undefined, service);
   server.on("request", onRequest).on("checkContinue", onRequest).on("checkExpectation", onRequest);
   // CONNECT is for proxies. node:http has let go of the socket by now; errors end in "close".
   server.on("connect", (_request, socket) => {
@@ -53,24 +53,21 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
 
 const CHECK_INTERVAL_MS = 1000;
 
-function receive(service: Internals, request: IncomingMessage, response: ServerResponse): void {
-  const connection = service.connections.get(request.socket);
-  // What follows the last request of a connection is ignored (RFC 9112 9.6).
-  if (connection === undefined || connection.closing) request.resume();
-  else void serve(service, new Exchange(request, response, connection));
-}
-
 /**
  * The life of one request, up to its body. Never rejects. The order of the checks is the contract's: what a caller
  * without a key can learn ends with the dependencies.
  */
-async function serve({ router, limits }: Internals, exchange: Exchange): Promise<void> {
-  const { request, response, connection, path, query } = exchange;
+async function receive(service: Internals, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { connections, router, limits } = service;
+  const connection = connections.get(request.socket);
+  // What follows the last request of a connection is ignored (RFC 9112 9.6).
+  if (connection === undefined || connection.closing) return void request.resume();
+  const exchange = new Exchange(request, response, connection);
   try {
     const unsound = checkHead(request);
     if (unsound) return answer(exchange, unsound);
     exchange.inStep = !isExpecting(request);
-    const route = router(request.method ?? "", path, query);
+    const route = router(request.method ?? "", exchange.path, exchange.query);
     if (route instanceof HttpError) return answer(exchange, route);
     for (const dependency of route.dependencies) {
       const result = dependency(exchange);
@@ -80,7 +77,7 @@ async function serve({ router, limits }: Internals, exchange: Exchange): Promise
     }
     const unfit = route.body && checkBodyFields(request, limits.maxBodyBytes);
     if (unfit) return answer(exchange, unfit);
-    if (route.limited && connection.service.inFlight > limits.maxInFlight) return answer(exchange, TOO_BUSY);
+    if (route.limited && connections.inFlight > limits.maxInFlight) return answer(exchange, TOO_BUSY);
     if (route.body === undefined) return handle(exchange, route);
     if (!exchange.inStep) response.writeContinue();
     exchange.inStep = true;
