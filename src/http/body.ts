@@ -36,7 +36,7 @@ export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buff
     done(tooLarge(maxBytes));
   };
   const onEnd = (): void => {
-    // Of what is kept until the answer this would be a tenth.
+    // Else they would be a tenth of what a request keeps in memory until its answer.
     request.off("data", onData).off("end", onEnd);
     exchange.failBody = undefined;
     if (size <= maxBytes) done(size < body.length ? body.subarray(0, size) : body);

@@ -3,7 +3,7 @@ import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
 import { HttpError } from "./error.ts";
-import type { Connection, Exchange, Reports } from "./exchange.ts";
+import { type Connection, NOTHING_OPEN, type Reports } from "./exchange.ts";
 
 /** The sockets of one server, what is open on each, and how they come to an end. */
 export class Connections {
@@ -28,7 +28,7 @@ export class Connections {
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
     const connection: Connection = {
-      socket, remote: socket.remoteAddress, service: this, open: NONE, last: undefined,
+      socket, remote: socket.remoteAddress, service: this, open: NOTHING_OPEN, last: undefined,
       closing: false, readLimit: Infinity, idleSince: performance.now(), idleBytes: 0,
     };
     this.#connections.set(socket, connection);
@@ -84,7 +84,6 @@ export class Connections {
   }
 }
 
-const NONE: readonly Exchange[] = [];
 const GRACE_MS = 1000;
 const IDLE_GRACE_MS = 50;
 const POLL_MS = 20;

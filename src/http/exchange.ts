@@ -28,6 +28,9 @@ export interface Connection {
   idleBytes: number;
 }
 
+/** One for all connections: an idle one needs no list of its own. */
+export const NOTHING_OPEN: readonly Exchange[] = [];
+
 /** Where the service tells what happened. */
 export interface Reports {
   /** Each answer, a `status` of null for a client that went away before its own; undefined: nobody wants to know. */
@@ -83,7 +86,7 @@ export class Exchange implements Context {
   end(status: number | null): void {
     const { connection, request, response } = this;
     this.ended = true;
-    connection.open = connection.open.filter((other) => other !== this);
+    connection.open = connection.open.length === 1 ? NOTHING_OPEN : connection.open.filter((other) => other !== this);
     // Lest a connection hold on to all of a request that is over.
     if (connection.last === this && request.complete && response.writableLength === 0) connection.last = undefined;
     connection.service.inFlight -= 1;
