@@ -217,6 +217,7 @@ test("a body is what its chunks make together, whatever their sizes, and no chun
     for (const chunk of chunks) request.emit("data", Buffer.from(chunk));
     request.emit("end");
     assert.deepEqual(outcomes, [Buffer.concat(chunks)]);
+    assert.deepEqual([request.eventNames(), exchange.failBody], [[], undefined], "nothing holds on to it");
   }
 });
 
