@@ -1,4 +1,5 @@
 import { HttpError } from "../http/error.ts";
+import { countFields } from "../http/head.ts";
 import type { Context, Dependency, Refusal } from "../http/route.ts";
 import { type KeySet, verifyKey } from "./keys.ts";
 
@@ -11,15 +12,13 @@ export interface Keyring { current: KeySet }
  */
 export function createGuard(keyring: Keyring): Dependency {
   return function validateAuthentication(context: Context): Refusal {
-    const { headers, rawHeaders } = context.request;
     // node:http joins two fields with ", ": no key, since a key has no blanks.
-    const result = verifyKey(keyring.current, String(headers[FIELD] ?? ""), Date.now());
+    const result = verifyKey(keyring.current, String(context.request.headers[FIELD] ?? ""), Date.now());
     if ("name" in result) {
       context.key = result.name;
       return undefined;
     }
-    const fields = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === FIELD);
-    context.denied = fields.length > 1 ? "duplicate" : result.denied;
+    context.denied = countFields(context.request, FIELD) > 1 ? "duplicate" : result.denied;
     return DENIED;
   };
 }

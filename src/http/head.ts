@@ -27,6 +27,10 @@ export function checkHead(request: IncomingMessage): Refusal {
 export const isExpecting = ({ headers, httpVersion }: IncomingMessage): boolean =>
   headers.expect !== undefined && httpVersion !== "1.0";
 
+/** How many fields have this name, given in lower case: of several, `headers` has one, or all of them as one. */
+export const countFields = ({ rawHeaders }: IncomingMessage, name: string): number =>
+  rawHeaders.filter((text, i) => i % 2 === 0 && text.length === name.length && text.toLowerCase() === name).length;
+
 const { fields, bytes } = HEADER_LIMITS;
 
 /** The answer to a header section past either limit. */
@@ -45,7 +49,7 @@ const UNKNOWN_EXPECTATION = new HttpError(417, "Expectation Failed: the only Exp
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?$/;
 
 /** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. node:http hides a second one in `headers`. */
-function hasValidHost({ headers, rawHeaders: raw, httpVersion }: IncomingMessage): boolean {
-  const hosts = raw.filter((name, i) => i % 2 === 0 && name.length === 4 && name.toLowerCase() === "host").length;
-  return hosts === 0 ? httpVersion === "1.0" : hosts === 1 && HOST.test(headers.host ?? "");
+function hasValidHost(request: IncomingMessage): boolean {
+  const hosts = countFields(request, "host");
+  return hosts === 0 ? request.httpVersion === "1.0" : hosts === 1 && HOST.test(request.headers.host ?? "");
 }

@@ -58,8 +58,7 @@ const CHECK_INTERVAL_MS = 1000;
  * without a key can learn ends with the dependencies.
  */
 async function receive(service: Internals, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { connections, router, limits } = service;
-  const connection = connections.get(request.socket);
+  const connection = service.connections.get(request.socket);
   // What follows the last request of a connection is ignored (RFC 9112 9.6).
   if (connection === undefined || connection.closing) return void request.resume();
   const exchange = new Exchange(request, response, connection);
@@ -67,7 +66,7 @@ async function receive(service: Internals, request: IncomingMessage, response: S
     const unsound = checkHead(request);
     if (unsound) return answer(exchange, unsound);
     exchange.inStep = !isExpecting(request);
-    const route = router(request.method ?? "", exchange.path, exchange.query);
+    const route = service.router(request.method ?? "", exchange.path, exchange.query);
     if (route instanceof HttpError) return answer(exchange, route);
     for (const dependency of route.dependencies) {
       const result = dependency(exchange);
@@ -75,13 +74,13 @@ async function receive(service: Internals, request: IncomingMessage, response: S
       const refusal = result instanceof Promise ? await result : result;
       if (refusal) return answer(exchange, refusal);
     }
-    const unfit = route.body && checkBodyFields(request, limits.maxBodyBytes);
+    const unfit = route.body && checkBodyFields(request, service.limits.maxBodyBytes);
     if (unfit) return answer(exchange, unfit);
-    if (route.limited && connections.inFlight > limits.maxInFlight) return answer(exchange, TOO_BUSY);
+    if (route.limited && service.connections.inFlight > service.limits.maxInFlight) return answer(exchange, TOO_BUSY);
     if (route.body === undefined) return handle(exchange, route);
     if (!exchange.inStep) response.writeContinue();
     exchange.inStep = true;
-    readBody(exchange, limits.maxBodyBytes, (body) => handle(exchange, route, body));
+    readBody(exchange, service.limits.maxBodyBytes, (body) => handle(exchange, route, body));
   } catch (error) {
     answer(exchange, refusalOf(exchange, error));
   }
