@@ -5,10 +5,13 @@ import type { Route } from "./http/route.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { health } from "./routes/health.ts";
 import { processRoute } from "./routes/process.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./config/settings.ts";
 
 /** The route table. A new endpoint is one more line here. Throws where a file of the docs is missing. */
-export function createRoutes(settings: Pick<Settings, "processDelayMs" | "docs">, keyring: Keyring): Route[] {
+export function createRoutes(
+  settings: Pick<Settings, "processDelayMs" | "docs">,
+  keyring: Keyring,
+): Route[] {
   const validateAuthentication = createGuard(keyring);
   return [
     processRoute(validateAuthentication, settings.processDelayMs),
@@ -17,4 +20,5 @@ export function createRoutes(settings: Pick<Settings, "processDelayMs" | "docs">
   ];
 }
 
-const readDocsFile = (name: string): string => readFileSync(new URL(`docs/${name}`, import.meta.url), "utf8");
+const readDocsFile = (name: string): string =>
+  readFileSync(new URL(`docs/${name}`, import.meta.url), "utf8");

@@ -32,11 +32,17 @@ export function createLog(level: LogLevel, stream: Writable, pieceLength = Infin
     append(escape(JSON.stringify({ level: eventLevel, event: name, ...fields }).slice(1)));
   };
   return {
-    answered: level === "info" ? (to, status, durationMs) => append(requestFields(to, status, durationMs)) : undefined,
+    answered:
+      level === "info"
+        ? (to, status, durationMs) => append(requestFields(to, status, durationMs))
+        : undefined,
     event,
     warn: (messages) => messages.forEach((message) => event("warn", "warning", { message })),
     error: (error, requestId) =>
-      event("error", "error", { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
+      event("error", "error", {
+        request_id: requestId,
+        stack: error instanceof Error ? error.stack : String(error),
+      }),
     flush,
   };
 }
@@ -45,7 +51,10 @@ export function createLog(level: LogLevel, stream: Writable, pieceLength = Infin
 export const PIPE_BUF = 4096;
 
 /** `append` is given a line without its beginning, the time. */
-function gather(stream: Writable, pieceLength: number): { append: (fields: string) => void; flush: () => void } {
+function gather(
+  stream: Writable,
+  pieceLength: number,
+): { append: (fields: string) => void; flush: () => void } {
   let room = 1_048_576;
   let gathered = "";
   let dropped = 0;
@@ -68,7 +77,8 @@ function gather(stream: Writable, pieceLength: number): { append: (fields: strin
     last = now;
     if (gathered.length + start.length + fields.length >= pieceLength) flush();
     if (gathered === "") setImmediate(flush);
-    if (dropped > 0) gathered += `${start}"level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
+    if (dropped > 0)
+      gathered += `${start}"level":"warn","event":"warning","dropped_lines":${dropped}}\n`;
     dropped = 0;
     gathered += `${start}${fields}\n`;
   };
@@ -94,4 +104,7 @@ const quote = (text: string): string =>
 
 /** What JSON leaves as it is, but a terminal or a line-based reader does not: DEL, C1 and Unicode's line ends. */
 const escape = (text: string): string =>
-  text.replace(/[\u007f-\u009f\u2028\u2029]/g, (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  text.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );

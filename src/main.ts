@@ -5,11 +5,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createRoutes } from "./app.ts";
 import { keygen, listKeys, type Output } from "./auth/keygen.ts";
 import type { KeySet } from "./auth/keys.ts";
-import { createFleet, fail, followPrimary, isWorker, type Serving } from "./cluster.ts";
+import { createFleet, fail, followPrimary, isWorker, type Serving } from "./process/cluster.ts";
 import { createService } from "./http/server.ts";
 import { createLog, type Log, PIPE_BUF } from "./log.ts";
-import { sandboxOptions } from "./sandbox.ts";
-import { type Configuration, readConfiguration, type Settings, SettingsError } from "./settings.ts";
+import { sandboxOptions } from "./process/sandbox.ts";
+import {
+  type Configuration,
+  readConfiguration,
+  type Settings,
+  SettingsError,
+} from "./config/settings.ts";
 
 const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
 
@@ -23,7 +28,8 @@ function runCommand([command, ...args]: string[]): void {
   // sysexits.h: EX_USAGE.
   else if (args.length > 0) fail(USAGE, 64);
   else if (command === "keys") process.stdout.write(listKeys(configure().keys, Date.now()));
-  else if (command === "sandbox") console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().grants));
+  else if (command === "sandbox")
+    console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().grants));
   else if (command === undefined || command === "--hints") void serve(command !== undefined);
   else fail(USAGE, 64);
 }
@@ -49,12 +55,19 @@ async function serve(hints: boolean): Promise<void> {
   const { settings, keys, warnings } = configure();
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
-  const serving = settings.workers > 1 ? createFleet(settings, keys, log) : createInstance(settings, keys, log);
+  const serving =
+    settings.workers > 1 ? createFleet(settings, keys, log) : createInstance(settings, keys, log);
   const stop = prepareStop(serving, log);
-  for (const signal of STOP_SIGNALS) process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort()));
+  for (const signal of STOP_SIGNALS)
+    process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort()));
   process.on("SIGHUP", () => reload(serving, log));
   const { address, port } = await serving.listen().catch((error: Error) => fail(error.message));
-  log.event("info", "listening", { host: address, port, workers: settings.workers, pid: process.pid });
+  log.event("info", "listening", {
+    host: address,
+    port,
+    workers: settings.workers,
+    pid: process.pid,
+  });
   if (hints) process.stderr.write(hintsFor(address, port));
 }
 
@@ -78,7 +91,9 @@ function runWorker(): void {
 function createInstance(settings: Settings, keys: KeySet, log: Log): Serving {
   const keyring = { current: keys };
   const { server, connections } = createService(createRoutes(settings, keyring), settings, log);
-  server.on("drop", () => log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]));
+  server.on("drop", () =>
+    log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]),
+  );
   // Once it listens it is accept() that fails, as when file handles run out: it will be tried again.
   server.once("listening", () => server.on("error", log.error));
   return {
@@ -99,7 +114,12 @@ function listen(server: Server, host: string, port: number): Promise<AddressInfo
     server.once("error", ({ code }: NodeJS.ErrnoException) => {
       // "::" is every address; without IPv6 that is every one of IPv4.
       if (code === "EAFNOSUPPORT" && host === "::") resolve(listen(server, "0.0.0.0", port));
-      else reject(new Error(`can't listen on ${host}:${port} (${code}): set HOST and PORT to what is free here`));
+      else
+        reject(
+          new Error(
+            `can't listen on ${host}:${port} (${code}): set HOST and PORT to what is free here`,
+          ),
+        );
     });
     // The kernel may hold fewer pending connections than that.
     server.listen({ host, port, backlog: 4096 });

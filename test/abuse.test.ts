@@ -18,15 +18,29 @@ const SLACK_MS = 3000;
 
 describe("under abuse", { concurrency: 4 }, () => {
   test("500 idle connections are held, and cost nobody else", async () => {
-    assertHolds(await attacks.idleConnections(500, { limitMB: 150, holdMs: 500, slackMs: SLACK_MS }));
+    assertHolds(
+      await attacks.idleConnections(500, { limitMB: 150, holdMs: 500, slackMs: SLACK_MS }),
+    );
   });
 
   test("100 slow headers get 408 in time", async () => {
-    assertHolds(await attacks.slowRequests("header", 100, { headersMs: 1500, requestMs: 60_000, slackMs: SLACK_MS }));
+    assertHolds(
+      await attacks.slowRequests("header", 100, {
+        headersMs: 1500,
+        requestMs: 60_000,
+        slackMs: SLACK_MS,
+      }),
+    );
   });
 
   test("100 slow bodies get 408 in time", async () => {
-    assertHolds(await attacks.slowRequests("body", 100, { headersMs: 1500, requestMs: 2500, slackMs: SLACK_MS }));
+    assertHolds(
+      await attacks.slowRequests("body", 100, {
+        headersMs: 1500,
+        requestMs: 2500,
+        slackMs: SLACK_MS,
+      }),
+    );
   });
 
   test("slow readers take little memory, and are closed in the end, however much they have asked for", async () => {
@@ -65,7 +79,10 @@ describe("on the wire", { concurrency: 4 }, () => {
     const upload = post(Buffer.alloc(2_097_152, " "), [], { key: "wrong" });
     for (let i = 0; i < 100; i++) {
       const { answers, reset } = await exchange(service.port, upload);
-      assert.deepEqual({ statuses: answers.map(({ status }) => status), reset }, { statuses: [401], reset: false });
+      assert.deepEqual(
+        { statuses: answers.map(({ status }) => status), reset },
+        { statuses: [401], reset: false },
+      );
     }
     assert.equal(await service.stop(), 0);
   });
@@ -73,16 +90,28 @@ describe("on the wire", { concurrency: 4 }, () => {
   test("2,000 pipelined GETs are answered in their order", async (t) => {
     const service = await startFor(t);
     const ids = Array.from({ length: 2000 }, (_, i) => `request-${i}`);
-    const peer = await open(service.port, ids.map((id) => get("/health", [`X-Request-Id: ${id}`])).join(""));
+    const peer = await open(
+      service.port,
+      ids.map((id) => get("/health", [`X-Request-Id: ${id}`])).join(""),
+    );
     await untilAnswered([peer], 2000);
-    assert.deepEqual(peer.answers.map(({ headers }) => headers["x-request-id"]), ids);
+    assert.deepEqual(
+      peer.answers.map(({ headers }) => headers["x-request-id"]),
+      ids,
+    );
   });
 
   test("a request that is being processed gets its answer even if garbage follows it", async (t) => {
     const service = await startFor(t, { PROCESS_DELAY_MS: "300" });
-    const peer = await open(service.port, Buffer.concat([TASK, Buffer.from("\x16\x03\x01 garbage\r\n\r\n")]));
+    const peer = await open(
+      service.port,
+      Buffer.concat([TASK, Buffer.from("\x16\x03\x01 garbage\r\n\r\n")]),
+    );
     await untilClosed([peer]);
-    assert.deepEqual(peer.answers.map(({ status }) => status), [200, 400]);
+    assert.deepEqual(
+      peer.answers.map(({ status }) => status),
+      [200, 400],
+    );
     assert.equal(peer.reset, false);
   });
 
@@ -119,7 +148,7 @@ describe("a faulty handler", () => {
     "throws nothing at all": () => {
       throw undefined;
     },
-    "rejects": () => Promise.reject(new Error("a fault")),
+    rejects: () => Promise.reject(new Error("a fault")),
     "rejects later": async () => {
       await sleep(10);
       throw new Error("a fault");
@@ -145,10 +174,13 @@ describe("a faulty handler", () => {
       t.after(() => service.close());
       const peer = await open(service.port, get("/faulty") + get("/fine"));
       await untilAnswered([peer], 2);
-      assert.deepEqual(peer.answers.map(({ status, body }) => ({ status, body })), [
-        { status: 500, body: '{"detail":"Internal Server Error"}' },
-        { status: 200, body: "{}" },
-      ]);
+      assert.deepEqual(
+        peer.answers.map(({ status, body }) => ({ status, body })),
+        [
+          { status: 500, body: '{"detail":"Internal Server Error"}' },
+          { status: 200, body: "{}" },
+        ],
+      );
       assert.equal(service.failures.length, 1);
       assert.deepEqual(service.answered.map(({ status }) => status).sort(), [200, 500]);
       peer.socket.destroy();
@@ -170,7 +202,10 @@ describe("a faulty handler", () => {
     peer.socket.destroy();
     await until(() => signal?.aborted === true, "the signal");
     assert.equal((await exchange(service.port, get("/fine"))).answers[0]?.status, 200);
-    assert.deepEqual(service.answered.map(({ status }) => status), [503, null, 200]);
+    assert.deepEqual(
+      service.answered.map(({ status }) => status),
+      [503, null, 200],
+    );
     assert.deepEqual(service.failures, []);
   });
 
@@ -185,7 +220,10 @@ describe("a faulty handler", () => {
     await until(() => service.answered.length === 1, "the line");
     answer(OK);
     assert.equal((await exchange(service.port, get("/fine"))).answers[0]?.status, 200);
-    assert.deepEqual(service.answered.map(({ status }) => status), [null, 200]);
+    assert.deepEqual(
+      service.answered.map(({ status }) => status),
+      [null, 200],
+    );
     assert.deepEqual(service.failures, []);
   });
 
@@ -195,7 +233,12 @@ describe("a faulty handler", () => {
       calls += 1;
       return OK;
     };
-    const reading = route({ method: "POST", path: "/faulty", body: (input: unknown) => input, handler });
+    const reading = route({
+      method: "POST",
+      path: "/faulty",
+      body: (input: unknown) => input,
+      handler,
+    });
     const service = await serveRoutes([reading]);
     t.after(() => service.close());
     const peer = await open(
@@ -205,7 +248,10 @@ describe("a faulty handler", () => {
     await sleep(100);
     peer.socket.resetAndDestroy();
     await until(() => service.answered.length === 1, "the line");
-    assert.deepEqual(service.answered.map(({ status }) => status), [null]);
+    assert.deepEqual(
+      service.answered.map(({ status }) => status),
+      [null],
+    );
     assert.deepEqual(service.failures, []);
     assert.equal(calls, 0);
   });
@@ -227,14 +273,24 @@ interface InProcess {
 }
 
 /** A service in this process with one route more, `GET /fine`. */
-async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {}): Promise<InProcess> {
+async function serveRoutes(
+  routes: readonly Route[],
+  limits: Partial<Limits> = {},
+): Promise<InProcess> {
   const answered: { readonly status: number | null }[] = [];
   const failures: unknown[] = [];
-  const { server } = createService([...routes, route({ method: "GET", path: "/fine", handler: () => OK })], {
-    ...{ maxBodyBytes: 1_048_576, maxInFlight: 100, maxConnections: 100 },
-    ...{ headersTimeoutMs: 10_000, requestTimeoutMs: 20_000, keepAliveTimeoutMs: 60_000 },
-    ...limits,
-  }, { answered: (_to, status) => answered.push({ status }), error: (error) => failures.push(error) });
+  const { server } = createService(
+    [...routes, route({ method: "GET", path: "/fine", handler: () => OK })],
+    {
+      ...{ maxBodyBytes: 1_048_576, maxInFlight: 100, maxConnections: 100 },
+      ...{ headersTimeoutMs: 10_000, requestTimeoutMs: 20_000, keepAliveTimeoutMs: 60_000 },
+      ...limits,
+    },
+    {
+      answered: (_to, status) => answered.push({ status }),
+      error: (error) => failures.push(error),
+    },
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const close = (): void => {
     server.close();
@@ -245,7 +301,8 @@ async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {
 
 describe("clients that go away", { concurrency: 4 }, () => {
   // With so few file handles a leak of half of the connections would leave none.
-  const start = (variables = {}): ReturnType<typeof launch> => launch('ulimit -n 120; exec "$@"', variables);
+  const start = (variables = {}): ReturnType<typeof launch> =>
+    launch('ulimit -n 120; exec "$@"', variables);
 
   const departures: Readonly<Record<string, Buffer>> = {
     "before a byte": Buffer.alloc(0),
@@ -263,13 +320,17 @@ describe("clients that go away", { concurrency: 4 }, () => {
         for (let round = 0; round < 10; round++) {
           const peers = await openMany(service.port, 20, bytes);
           await sleep(10);
-          for (const [i, { socket }] of peers.entries()) i % 2 === 0 ? socket.resetAndDestroy() : socket.destroy();
+          for (const [i, { socket }] of peers.entries())
+            i % 2 === 0 ? socket.resetAndDestroy() : socket.destroy();
           await untilClosed(peers);
         }
         // More than half of the handles at once: they must all be free again.
         const good = async (): Promise<boolean> => {
           const peers = await openMany(service.port, 80, get("/health"));
-          await until(() => peers.every(({ answers, closed }) => answers.length > 0 || closed), "answers or ends");
+          await until(
+            () => peers.every(({ answers, closed }) => answers.length > 0 || closed),
+            "answers or ends",
+          );
           for (const { socket } of peers) socket.destroy();
           return outcomes(peers)["200"] === 80;
         };
@@ -288,5 +349,8 @@ describe("clients that go away", { concurrency: 4 }, () => {
 
 /** Fails with every measure that is over its limit. */
 function assertHolds(measures: readonly Measure[]): void {
-  assert.deepEqual(measures.filter(({ value, limit }) => !(value <= limit)), []);
+  assert.deepEqual(
+    measures.filter(({ value, limit }) => !(value <= limit)),
+    [],
+  );
 }

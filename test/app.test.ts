@@ -34,26 +34,36 @@ const routes = createRoutes({ processDelayMs: 0, docs: true }, keyring);
 type Observed = Readonly<Record<string, ReadonlySet<number>>>;
 
 /** Every way in which the routes, what they answer, and the document don't agree. */
-function differences(table: readonly Route[], { paths, components }: Document, observed: Observed): string[] {
+function differences(
+  table: readonly Route[],
+  { paths, components }: Document,
+  observed: Observed,
+): string[] {
   const operations = new Map<string, Operation>();
   for (const [path, item] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(item))
       operations.set(`${method.toUpperCase()} ${path}`, operation);
   }
-  const declared = new Map(table.filter((one) => one.includeInSchema).map((one) => [`${one.method} ${one.path}`, one]));
+  const declared = new Map(
+    table.filter((one) => one.includeInSchema).map((one) => [`${one.method} ${one.path}`, one]),
+  );
   const faults: string[] = [];
-  for (const name of operations.keys()) if (!declared.has(name)) faults.push(`${name} has no route`);
+  for (const name of operations.keys())
+    if (!declared.has(name)) faults.push(`${name} has no route`);
   for (const [name, one] of declared) {
     const operation = operations.get(name);
     if (operation === undefined) {
       faults.push(`${name} is not in the document`);
       continue;
     }
-    const guarded = one.dependencies.some((dependency) => dependency.name === "validateAuthentication");
+    const guarded = one.dependencies.some(
+      (dependency) => dependency.name === "validateAuthentication",
+    );
     const security = JSON.stringify(operation.security ?? []);
     if (guarded && security !== '[{"APIKeyHeader":[]}]')
       faults.push(`${name} needs a key, and the document doesn't say so`);
-    if (!guarded && security !== "[]") faults.push(`${name} needs no key, and the document says so`);
+    if (!guarded && security !== "[]")
+      faults.push(`${name} needs no key, and the document says so`);
     if (guarded && !("APIKeyHeader" in components.securitySchemes))
       faults.push(`${name} has a security scheme that is none`);
     if ((one.body !== undefined) !== (operation.requestBody !== undefined))
@@ -100,7 +110,9 @@ const PROVOKING: readonly (readonly [string, number, string | Buffer])[] = [
   [
     "POST /process",
     501,
-    post("", ["Transfer-Encoding: gzip, chunked"]).toString("latin1").replace("Content-Length: 0\r\n", ""),
+    post("", ["Transfer-Encoding: gzip, chunked"])
+      .toString("latin1")
+      .replace("Content-Length: 0\r\n", ""),
   ],
   ["POST /process", 505, post(GOOD).toString("latin1").replace("HTTP/1.1", "HTTP/2.0")],
   ["GET /health", 200, get("/health")],
@@ -113,10 +125,17 @@ const PROVOKING: readonly (readonly [string, number, string | Buffer])[] = [
 
 describe("the route table and the OpenAPI document", () => {
   let service: Started;
-  const observed: Record<string, Set<number>> = { "POST /process": new Set(), "GET /health": new Set() };
+  const observed: Record<string, Set<number>> = {
+    "POST /process": new Set(),
+    "GET /health": new Set(),
+  };
   const answers: (readonly [string, Answer])[] = [];
   before(async () => {
-    service = await serveRoutes(routes, { maxBodyBytes: 1000, headersTimeoutMs: 200, requestTimeoutMs: 400 });
+    service = await serveRoutes(routes, {
+      maxBodyBytes: 1000,
+      headersTimeoutMs: 200,
+      requestTimeoutMs: 400,
+    });
   });
   after(() => service.close());
 
@@ -136,12 +155,22 @@ describe("the route table and the OpenAPI document", () => {
   }
 
   test("both can be made to answer 408, by a request that doesn't arrive in time", async () => {
-    note("POST /process", (await exchange(service.port, post(GOOD).subarray(0, -1))).answers[0], 408);
-    note("GET /health", (await exchange(service.port, get("/health").slice(0, -1))).answers[0], 408);
+    note(
+      "POST /process",
+      (await exchange(service.port, post(GOOD).subarray(0, -1))).answers[0],
+      408,
+    );
+    note(
+      "GET /health",
+      (await exchange(service.port, get("/health").slice(0, -1))).answers[0],
+      408,
+    );
   });
 
   test("both can be made to answer 503: the one when it is busy, the other when it is about to stop", async () => {
-    const busy = await serveRoutes(createRoutes({ processDelayMs: 60_000, docs: false }, keyring), { maxInFlight: 1 });
+    const busy = await serveRoutes(createRoutes({ processDelayMs: 60_000, docs: false }, keyring), {
+      maxInFlight: 1,
+    });
     const client = await open(busy.port);
     client.send(post(GOOD, ["X-Request-Id: first"]));
     let answer: Answer | undefined;
@@ -158,7 +187,9 @@ describe("the route table and the OpenAPI document", () => {
 
   test("they agree in paths, methods, security, bodies and statuses", () => {
     assert.deepEqual(differences(routes, document, observed), []);
-    const all = Object.fromEntries(Object.entries(observed).map(([name, statuses]) => [name, [...statuses].sort()]));
+    const all = Object.fromEntries(
+      Object.entries(observed).map(([name, statuses]) => [name, [...statuses].sort()]),
+    );
     assert.deepEqual(all, {
       "POST /process": [200, 400, 401, 408, 413, 415, 417, 422, 431, 500, 501, 503, 505],
       "GET /health": [200, 400, 408, 417, 431, 501, 503, 505],
@@ -167,7 +198,8 @@ describe("the route table and the OpenAPI document", () => {
 
   test("a route whose answers nobody has seen is documented with those that every route of its kind can give", () => {
     const copy = structuredClone(document);
-    for (const status of ["401", "422", "503"]) delete copy.paths["/process"]?.["post"]?.responses[status];
+    for (const status of ["401", "422", "503"])
+      delete copy.paths["/process"]?.["post"]?.responses[status];
     const seen = observed["GET /health"] ?? new Set<number>();
     assert.deepEqual(differences(routes, copy, { "GET /health": seen }), [
       "POST /process answers 401, undocumented",
@@ -187,7 +219,9 @@ describe("the route table and the OpenAPI document", () => {
         content?: object;
       };
       for (const [field, reference] of Object.entries(response.headers ?? {})) {
-        const { required = false } = resolve(document as never, reference) as { required?: boolean };
+        const { required = false } = resolve(document as never, reference) as {
+          required?: boolean;
+        };
         if (required) assert.ok(field.toLowerCase() in headers, `${name} ${status}: ${field}`);
       }
       assert.deepEqual(Object.keys(response.content ?? {}), [headers["content-type"]]);
@@ -196,12 +230,16 @@ describe("the route table and the OpenAPI document", () => {
 
   // What follows shows that a difference is found, on the original's two operations, whatever else has been added.
   const originals = ["/process", "/health"];
-  const known = routes.filter(({ path, includeInSchema }) => !includeInSchema || originals.includes(path));
+  const known = routes.filter(
+    ({ path, includeInSchema }) => !includeInSchema || originals.includes(path),
+  );
 
   /** The document of the two after a change. */
   const changed = (change: (copy: Document) => void): Document => {
     const copy = JSON.parse(text) as Document;
-    copy.paths = Object.fromEntries(Object.entries(copy.paths).filter(([path]) => originals.includes(path)));
+    copy.paths = Object.fromEntries(
+      Object.entries(copy.paths).filter(([path]) => originals.includes(path)),
+    );
     change(copy);
     return copy;
   };
@@ -210,8 +248,16 @@ describe("the route table and the OpenAPI document", () => {
   const health = (copy: Document): Operation => copy.paths["/health"]?.["get"] as Operation;
 
   const documents: readonly (readonly [string, (copy: Document) => void, readonly string[]])[] = [
-    ["a path that is missing", ({ paths }) => delete paths["/health"], ["GET /health is not in the document"]],
-    ["a path too many", (copy) => (copy.paths["/more"] = { get: health(copy) }), ["GET /more has no route"]],
+    [
+      "a path that is missing",
+      ({ paths }) => delete paths["/health"],
+      ["GET /health is not in the document"],
+    ],
+    [
+      "a path too many",
+      (copy) => (copy.paths["/more"] = { get: health(copy) }),
+      ["GET /more has no route"],
+    ],
     [
       "a path in another spelling",
       ({ paths }) => {
@@ -235,7 +281,11 @@ describe("the route table and the OpenAPI document", () => {
       (copy) => delete process(copy).responses["413"],
       ["POST /process answers 413, undocumented"],
     ],
-    ["a status too many", (copy) => (process(copy).responses["429"] = {}), ["POST /process never answers 429"]],
+    [
+      "a status too many",
+      (copy) => (process(copy).responses["429"] = {}),
+      ["POST /process never answers 429"],
+    ],
     [
       "another route's status that is missing",
       (copy) => delete health(copy).responses["503"],
@@ -276,7 +326,11 @@ describe("the route table and the OpenAPI document", () => {
       (copy) => delete process(copy).requestBody,
       ["POST /process and the document differ in the body"],
     ],
-    ["a body too many", (copy) => (health(copy).requestBody = {}), ["GET /health and the document differ in the body"]],
+    [
+      "a body too many",
+      (copy) => (health(copy).requestBody = {}),
+      ["GET /health and the document differ in the body"],
+    ],
   ];
   for (const [what, change, faults] of documents) {
     test(`a document with ${what} doesn't agree with the routes`, () => {
@@ -288,7 +342,11 @@ describe("the route table and the OpenAPI document", () => {
   const guard = first?.dependencies ?? [];
   const tables: readonly (readonly [string, readonly object[], readonly string[]])[] = [
     ["without a route", [second as Route, ...rest], ["POST /process has no route"]],
-    ["with a route more", [...known, { ...second, path: "/more" }], ["GET /more is not in the document"]],
+    [
+      "with a route more",
+      [...known, { ...second, path: "/more" }],
+      ["GET /more is not in the document"],
+    ],
     [
       "with another path",
       [first as Route, { ...second, path: "/healthz" }],
@@ -337,11 +395,18 @@ describe("the route table and the OpenAPI document", () => {
   }
 
   test("a status that is answered but not documented is found, and the other way round", () => {
-    const more = { ...observed, "POST /process": new Set([...(observed["POST /process"] ?? []), 418]) };
-    assert.deepEqual(differences(known, original, more), ["POST /process answers 418, undocumented"]);
+    const more = {
+      ...observed,
+      "POST /process": new Set([...(observed["POST /process"] ?? []), 418]),
+    };
+    assert.deepEqual(differences(known, original, more), [
+      "POST /process answers 418, undocumented",
+    ]);
     const fewer = {
       ...observed,
-      "GET /health": new Set([...(observed["GET /health"] ?? [])].filter((status) => status !== 408)),
+      "GET /health": new Set(
+        [...(observed["GET /health"] ?? [])].filter((status) => status !== 408),
+      ),
     };
     assert.deepEqual(differences(known, original, fewer), ["GET /health never answers 408"]);
   });
@@ -353,10 +418,16 @@ test("the table has the original's routes and /health, and the docs unless they 
       ({ method, path, includeInSchema }) => `${method} ${path} ${includeInSchema}`,
     );
   const core = ["POST /process true", "GET /health true"];
-  const docs = ["GET /docs false", "GET /docs/docs.css false", "GET /docs/docs.js false", "GET /docs/icon.svg false"];
+  const docs = [
+    "GET /docs false",
+    "GET /docs/docs.css false",
+    "GET /docs/docs.js false",
+    "GET /docs/icon.svg false",
+  ];
   docs.push("GET /openapi.json false");
   for (const name of core) assert.ok(names(false).includes(name), name);
-  for (const name of docs) assert.ok(!names(false).includes(name) && names(true).includes(name), name);
+  for (const name of docs)
+    assert.ok(!names(false).includes(name) && names(true).includes(name), name);
 });
 
 test("the guard of POST /process uses the keys of the keyring it was made with", async () => {
@@ -380,7 +451,13 @@ test("/openapi.json is the document, byte for byte, with FastAPI's title and ver
 
 test("there is no /redoc, no /docs/oauth2-redirect, and no root", async () => {
   const service = await serveRoutes(routes);
-  for (const path of ["/redoc", "/docs/oauth2-redirect", "/", "/favicon.ico", "/docs/openapi.json"]) {
+  for (const path of [
+    "/redoc",
+    "/docs/oauth2-redirect",
+    "/",
+    "/favicon.ico",
+    "/docs/openapi.json",
+  ]) {
     assert.equal((await exchange(service.port, get(path))).answers[0]?.status, 404);
   }
   service.close();

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,7 +19,8 @@ import { root } from "./root.ts";
 const repository = fileURLToPath(root);
 
 // Who runs the tests from source may have nothing installed. Compiled tests show that there is a compiler.
-const isInstalled = import.meta.url.endsWith(".js") || existsSync(join(repository, "node_modules/.bin/tsc"));
+const isInstalled =
+  import.meta.url.endsWith(".js") || existsSync(join(repository, "node_modules/.bin/tsc"));
 const skip = isInstalled ? false : "npm ci has not been run: there is no compiler";
 
 describe("npm run build", { skip }, () => {
@@ -33,12 +42,15 @@ describe("npm run build", { skip }, () => {
     const expected = namesIn(join(repository, "src"))
       .filter((name) => !name.endsWith("tsconfig.json"))
       .map((name) => name.replace(/\.ts$/, ".js"));
-    const built = [...(builds[0]?.keys() ?? [])].filter((name) => name.startsWith("src/")).map((name) => name.slice(4));
+    const built = [...(builds[0]?.keys() ?? [])]
+      .filter((name) => name.startsWith("src/"))
+      .map((name) => name.slice(4));
     assert.deepEqual(built.sort(), expected.sort());
   });
 
   test("leaves no name of the place where it ran in any file", () => {
-    for (const [path, bytes] of builds[0] ?? []) assert.equal(bytes.includes(places[0] ?? ""), false, path);
+    for (const [path, bytes] of builds[0] ?? [])
+      assert.equal(bytes.includes(places[0] ?? ""), false, path);
   });
 });
 
@@ -60,6 +72,10 @@ function build(place: string): Map<string, Buffer> {
 
 /** The files in a directory and below, by their paths from there, in order. */
 function namesIn(directory: string): string[] {
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return entries.map(({ parentPath, name }) => join(parentPath, name).slice(directory.length + 1)).sort();
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  return entries
+    .map(({ parentPath, name }) => join(parentPath, name).slice(directory.length + 1))
+    .sort();
 }

@@ -20,7 +20,9 @@ interface Case {
   readonly closed: boolean | null;
 }
 
-const { cases } = JSON.parse(readFileSync(new URL("test/contract/cases.json", root), "utf8")) as { cases: Case[] };
+const { cases } = JSON.parse(readFileSync(new URL("test/contract/cases.json", root), "utf8")) as {
+  cases: Case[];
+};
 const openapi: unknown = JSON.parse(readFileSync(new URL("src/docs/openapi.json", root), "utf8"));
 
 const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -34,16 +36,26 @@ describe("the contract", { concurrency: 32 }, () => {
 
   for (const { name, request, responses, also = [], closed } of cases) {
     test(`${name} gets the contract's answer`, async () => {
-      const text = request.map((part) => (typeof part === "string" ? part : part.repeat.repeat(part.times))).join("");
+      const text = request
+        .map((part) => (typeof part === "string" ? part : part.repeat.repeat(part.times)))
+        .join("");
       const isHead = text.startsWith("HEAD ");
       const count = responses.length;
       // Where the connection must stay open, a closing within 300 ms would show.
       const limitMs = closed === false ? 300 : 10_000;
-      const raw = await exchange(service.port, text, { count, close: closed !== null, isHead, limitMs });
+      const raw = await exchange(service.port, text, {
+        count,
+        close: closed !== null,
+        isHead,
+        limitMs,
+      });
       if (closed !== null) assert.equal(raw.closed, closed, "whether the connection is closed");
       assert.equal(raw.reset, false, "no reset");
       const faults = [responses, ...also].map((expected) => differences(raw.answers, expected));
-      assert.ok(faults.some((list) => list.length === 0), faults[0]?.join("\n"));
+      assert.ok(
+        faults.some((list) => list.length === 0),
+        faults[0]?.join("\n"),
+      );
       raw.answers.forEach((answer) => assert.deepEqual(ruleBreaks(answer, isHead), []));
     });
   }
@@ -51,14 +63,20 @@ describe("the contract", { concurrency: 32 }, () => {
 
 /** In what the answers differ from those of the contract. */
 function differences(answers: readonly Answer[], expected: readonly Expected[]): string[] {
-  if (answers.length !== expected.length) return [`${answers.length} answers instead of ${expected.length}`];
+  if (answers.length !== expected.length)
+    return [`${answers.length} answers instead of ${expected.length}`];
   return expected.flatMap((one, index) => {
     const answer = answers[index] as Answer;
-    const faults = answer.status === one.status ? [] : [`status ${answer.status} instead of ${one.status}: ${answer.body}`];
+    const faults =
+      answer.status === one.status
+        ? []
+        : [`status ${answer.status} instead of ${one.status}: ${answer.body}`];
     for (const [name, value] of Object.entries(one.headers)) {
-      if (!sameField(name, answer.headers[name], value)) faults.push(`${name}: ${answer.headers[name]} not ${value}`);
+      if (!sameField(name, answer.headers[name], value))
+        faults.push(`${name}: ${answer.headers[name]} not ${value}`);
     }
-    if (one.json !== undefined && !sameJson(answer.body, one.json)) faults.push(`body ${answer.body}`);
+    if (one.json !== undefined && !sameJson(answer.body, one.json))
+      faults.push(`body ${answer.body}`);
     return faults;
   });
 }
@@ -66,7 +84,8 @@ function differences(answers: readonly Answer[], expected: readonly Expected[]):
 function sameField(name: string, value: string | undefined, expected: string): boolean {
   if (value === undefined) return false;
   if (name === "content-type") return value.split(";")[0] === expected.split(";")[0];
-  if (name === "allow") return value.split(", ").sort().join() === expected.split(", ").sort().join();
+  if (name === "allow")
+    return value.split(", ").sort().join() === expected.split(", ").sort().join();
   return value === expected;
 }
 
@@ -79,7 +98,9 @@ function sameJson(body: string, expected: unknown): boolean {
   }
   const { id, ...others } = value as Record<string, unknown>;
   if ((expected as Record<string, unknown>)["id"] !== "<uuid4>") return isSameJson(value, expected);
-  return typeof id === "string" && UUID4.test(id) && isSameJson({ ...others, id: "<uuid4>" }, expected);
+  return (
+    typeof id === "string" && UUID4.test(id) && isSameJson({ ...others, id: "<uuid4>" }, expected)
+  );
 }
 
 /** Whether two values are the same JSON: -0 is 0 there. */

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { PLACEHOLDER_KEY } from "../src/auth/keys.ts";
-import { parseDotenv } from "../src/dotenv.ts";
-import { type Configuration, readConfiguration, SettingsError } from "../src/settings.ts";
+import { parseDotenv } from "../src/config/dotenv.ts";
+import { type Configuration, readConfiguration, SettingsError } from "../src/config/settings.ts";
 import { root } from "./root.ts";
 
 const example = readFileSync(new URL(".env.example", root), "utf8");
@@ -15,7 +15,10 @@ const KEY = "0123456789-abcdefghijklmnopqrstuvwxyz";
 
 describe(".env.example", () => {
   test("sets nothing but the key, to the placeholder", () => {
-    assert.deepEqual([...parseDotenv(Buffer.from(example))], [["SERVICE_API_KEY", PLACEHOLDER_KEY]]);
+    assert.deepEqual(
+      [...parseDotenv(Buffer.from(example))],
+      [["SERVICE_API_KEY", PLACEHOLDER_KEY]],
+    );
   });
 
   test("as .env lets the service start on this machine, with a warning, and nowhere else", () => {
@@ -25,11 +28,14 @@ describe(".env.example", () => {
 
   test("names exactly the variables that the program asks for", () => {
     const asked = new Set<string>();
-    const env = new Proxy({}, {
-      getOwnPropertyDescriptor(_target: object, name: string | symbol): undefined {
-        asked.add(String(name));
+    const env = new Proxy(
+      {},
+      {
+        getOwnPropertyDescriptor(_target: object, name: string | symbol): undefined {
+          asked.add(String(name));
+        },
       },
-    });
+    );
     assert.throws(() => configure("", env), SettingsError);
     assert.deepEqual([...parseDotenv(Buffer.from(uncommented)).keys()].sort(), [...asked].sort());
   });

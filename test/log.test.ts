@@ -5,7 +5,16 @@ import { after, before, describe, test } from "node:test";
 
 import type { Answered, Connection } from "../src/http/exchange.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel, PIPE_BUF } from "../src/log.ts";
-import { exchange, get, KEY, post, type Service, spawnService, startService, until } from "./service.ts";
+import {
+  exchange,
+  get,
+  KEY,
+  post,
+  type Service,
+  spawnService,
+  startService,
+  until,
+} from "./service.ts";
 import { open } from "./support/client.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -87,9 +96,25 @@ test("a denied one has the reason and no key, one that was no request has no met
     log.answered?.({ requestId: "id-2", connection: { remote: undefined } as Connection }, 400, 0);
   });
   assert.deepEqual(Object.keys(denied ?? {}), [
-    "time", "level", "event", "request_id", "remote", "method", "path", "status", "duration_ms", "denied",
+    "time",
+    "level",
+    "event",
+    "request_id",
+    "remote",
+    "method",
+    "path",
+    "status",
+    "duration_ms",
+    "denied",
   ]);
-  assert.deepEqual(Object.keys(bytes ?? {}), ["time", "level", "event", "request_id", "status", "duration_ms"]);
+  assert.deepEqual(Object.keys(bytes ?? {}), [
+    "time",
+    "level",
+    "event",
+    "request_id",
+    "status",
+    "duration_ms",
+  ]);
 });
 
 test("a client gone before its answer has the status null", async () => {
@@ -109,8 +134,23 @@ test("a path is cut to 256 characters", async () => {
 });
 
 const ODD = [
-  '"', "\\", "\n", "\r\n", "\t", "\0", "\x1b[31m", "\x7f", "\x80", "\x9b31m", "\u2028", "\u2029", "\ud800", "é", "😀",
-  "</script>", '","status":500,"x":"',
+  '"',
+  "\\",
+  "\n",
+  "\r\n",
+  "\t",
+  "\0",
+  "\x1b[31m",
+  "\x7f",
+  "\x80",
+  "\x9b31m",
+  "\u2028",
+  "\u2029",
+  "\ud800",
+  "é",
+  "😀",
+  "</script>",
+  '","status":500,"x":"',
 ];
 for (const text of ODD) {
   test(`${JSON.stringify(text)} in any field is one line of plain JSON that reads back`, async () => {
@@ -124,7 +164,10 @@ for (const text of ODD) {
     );
     assert.deepEqual([sink.lines[1]?.["text"], sink.lines[1]?.["list"]], [text, [text]]);
     assert.equal(sink.lines[0]?.["status"], 200);
-    assert.doesNotMatch(sink.text.slice(0, -1).replaceAll("}\n{", ""), /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+    assert.doesNotMatch(
+      sink.text.slice(0, -1).replaceAll("}\n{", ""),
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/,
+    );
   });
 }
 
@@ -160,8 +203,14 @@ test("a warning has its message, an error its stack on one line and its request"
     log.error(undefined);
   });
   const [warning, error, text, nothing] = lines;
-  assert.deepEqual([warning?.["level"], warning?.["event"], warning?.["message"]], ["warn", "warning", "look out"]);
-  assert.deepEqual([error?.["level"], error?.["event"], error?.["request_id"]], ["error", "error", "id-9"]);
+  assert.deepEqual(
+    [warning?.["level"], warning?.["event"], warning?.["message"]],
+    ["warn", "warning", "look out"],
+  );
+  assert.deepEqual(
+    [error?.["level"], error?.["event"], error?.["request_id"]],
+    ["error", "error", "id-9"],
+  );
   assert.match(String(error?.["stack"]), /^TypeError: why\n +at /);
   assert.deepEqual([text?.["stack"], nothing?.["stack"]], ["just text", "undefined"]);
   assert.ok(!("request_id" in (text ?? {})));
@@ -187,7 +236,10 @@ test("lines stay whole and in order, in writes that a pipe takes in one piece wh
   const sink = new Sink();
   const sizes: number[] = [];
   const write = sink._write.bind(sink);
-  sink._write = (chunk: string, encoding, done) => (sizes.push(chunk.length), write(chunk, encoding, done));
+  sink._write = (chunk: string, encoding, done) => (
+    sizes.push(chunk.length),
+    write(chunk, encoding, done)
+  );
   const log = createLog("info", sink, PIPE_BUF);
   for (let i = 0; i < 500; i++) log.event("info", "e", { i, text: "a".repeat(i) });
   await turn();
@@ -222,7 +274,10 @@ test("while more than 1 MiB waits lines are dropped, and their count is logged w
   const kept = lines.filter(({ event }) => event === "e").length;
   const count = lines.find((line) => "dropped_lines" in line);
   assert.ok(kept > 500 && kept < 1500, `${kept}`);
-  assert.deepEqual([count?.["level"], count?.["event"], count?.["dropped_lines"]], ["warn", "warning", 5000 - kept]);
+  assert.deepEqual(
+    [count?.["level"], count?.["event"], count?.["dropped_lines"]],
+    ["warn", "warning", 5000 - kept],
+  );
   assert.equal(lines.filter((line) => "dropped_lines" in line).length, 1);
   assert.equal(lines.at(-1)?.["event"], "last");
 });
@@ -242,7 +297,10 @@ test("a stream that never takes anything costs bounded memory, in one turn and i
 });
 
 test("a stream that fails or is closed is left alone: nothing throws, nothing is kept", async () => {
-  for (const end of [(sink: Sink): unknown => sink.destroy(new Error("EPIPE")), (sink: Sink): unknown => sink.end()]) {
+  for (const end of [
+    (sink: Sink): unknown => sink.destroy(new Error("EPIPE")),
+    (sink: Sink): unknown => sink.end(),
+  ]) {
     const sink = new Sink();
     const log = createLog("info", sink);
     log.event("info", "before");
@@ -278,7 +336,9 @@ function requestsWithSecrets(): (string | Buffer)[] {
     post(body, [], { key: WRONG }),
     post(body, [`X-API-Key: ${KEY}`]),
     post(body, [`X-API-Key: ${WRONG}`], { key: "" }),
-    post(body, [`api-key: ${KEY}`, `Authorization: Bearer ${WRONG}`, `Cookie: key=${KEY}`], { key: "" }),
+    post(body, [`api-key: ${KEY}`, `Authorization: Bearer ${WRONG}`, `Cookie: key=${KEY}`], {
+      key: "",
+    }),
     post(body, [`Referer: http://x/?${QUERY_MARK}=${KEY}`, `User-Agent: ${WRONG}`]),
     post(body, [], { type: `text/plain; ${BODY_MARK}=${KEY}` }),
     post(body, [`Content-Encoding: ${WRONG}`]),
@@ -301,9 +361,16 @@ function requestsWithSecrets(): (string | Buffer)[] {
 
 /** Starts a service that says on stderr where it listens, at any level of its log. */
 async function startAtLevel(level: LogLevel, workers: string): Promise<Service> {
-  const variables = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", LOG_LEVEL: level, WORKERS: workers };
+  const variables = {
+    SERVICE_API_KEY: KEY,
+    PORT: "0",
+    PROCESS_DELAY_MS: "0",
+    LOG_LEVEL: level,
+    WORKERS: workers,
+  };
   const service = spawnService(variables, ["--hints"]);
-  const portOf = (): number => Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(service.stderr())?.[1] ?? 0);
+  const portOf = (): number =>
+    Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(service.stderr())?.[1] ?? 0);
   await service.until(() => portOf() !== 0, "the service to listen");
   return Object.create(service, { port: { value: portOf() } }) as Service;
 }
@@ -312,15 +379,27 @@ for (const level of LOG_LEVELS) {
   for (const workers of level === "info" ? ["1", "2"] : ["1"]) {
     test(`LOG_LEVEL=${level}, WORKERS=${workers}: no key, body or query is in any output`, async () => {
       const service = await startAtLevel(level, workers);
-      for (const request of requestsWithSecrets()) await exchange(service.port, request, { limitMs: 3000 });
+      for (const request of requestsWithSecrets())
+        await exchange(service.port, request, { limitMs: 3000 });
       service.child.kill("SIGHUP");
       await exchange(service.port, post("{}"));
       await service.stop();
       const output = service.stdout() + service.stderr();
-      for (const secret of [KEY, KEY.slice(4, 14), WRONG, WRONG.slice(0, 12), BODY_MARK, QUERY_MARK]) {
-        assert.ok(!output.includes(secret), `${secret.length} characters of a secret are in the output`);
+      for (const secret of [
+        KEY,
+        KEY.slice(4, 14),
+        WRONG,
+        WRONG.slice(0, 12),
+        BODY_MARK,
+        QUERY_MARK,
+      ]) {
+        assert.ok(
+          !output.includes(secret),
+          `${secret.length} characters of a secret are in the output`,
+        );
       }
-      if (level === "info") assert.ok(service.events("request").length >= requestsWithSecrets().length);
+      if (level === "info")
+        assert.ok(service.events("request").length >= requestsWithSecrets().length);
       else assert.equal(service.events("request").length, 0);
     });
   }
@@ -329,7 +408,11 @@ for (const level of LOG_LEVELS) {
 describe("the service's log", { concurrency: 8 }, () => {
   let service: Service;
   before(async () => {
-    service = await startService({ PROCESS_DELAY_MS: "200", HEADERS_TIMEOUT_MS: "500", REQUEST_TIMEOUT_MS: "1000" });
+    service = await startService({
+      PROCESS_DELAY_MS: "200",
+      HEADERS_TIMEOUT_MS: "500",
+      REQUEST_TIMEOUT_MS: "1000",
+    });
   });
   after(() => service.stop());
 
@@ -344,8 +427,19 @@ describe("the service's log", { concurrency: 8 }, () => {
   test("it begins with the warning of a weak key, then says where it listens", () => {
     const [warning, listening] = service.events();
     assert.deepEqual([warning?.["level"], warning?.["event"]], ["warn", "warning"]);
-    assert.deepEqual(Object.keys(listening ?? {}), ["time", "level", "event", "host", "port", "workers", "pid"]);
-    assert.deepEqual([listening?.["host"], listening?.["workers"], listening?.["pid"]], ["127.0.0.1", 1, service.pid]);
+    assert.deepEqual(Object.keys(listening ?? {}), [
+      "time",
+      "level",
+      "event",
+      "host",
+      "port",
+      "workers",
+      "pid",
+    ]);
+    assert.deepEqual(
+      [listening?.["host"], listening?.["workers"], listening?.["pid"]],
+      ["127.0.0.1", 1, service.pid],
+    );
   });
 
   const rows: readonly (readonly [string, string | Buffer, Record<string, unknown>])[] = [
@@ -354,19 +448,59 @@ describe("the service's log", { concurrency: 8 }, () => {
       post('{"status":"SUCCESS"}', ["X-Request-Id: accepted"]),
       { method: "POST", path: "/process", status: 200, key: "default" },
     ],
-    ["failed", post('{"status":"x"}', ["X-Request-Id: failed"]), { path: "/process", status: 500, key: "default" }],
-    ["missing", post("{}", ["X-Request-Id: missing"], { key: "" }), { status: 401, denied: "missing" }],
-    ["malformed", post("{}", ["X-Request-Id: malformed"], { key: "a b" }), { status: 401, denied: "malformed" }],
-    ["unknown", post("{}", ["X-Request-Id: unknown"], { key: "x" }), { status: 401, denied: "unknown" }],
-    ["duplicate", post("{}", ["X-Request-Id: duplicate", "X-API-Key: x"]), { status: 401, denied: "duplicate" }],
-    ["health", get("/health?q", ["X-Request-Id: health"]), { method: "GET", path: "/health", status: 200 }],
-    ["nope", get("/nope/at%20all?q", ["X-Request-Id: nope"]), { path: "/nope/at%20all", status: 404 }],
-    ["absolute", get("http://h/health?q", ["X-Request-Id: absolute"]), { path: "/health", status: 200 }],
+    [
+      "failed",
+      post('{"status":"x"}', ["X-Request-Id: failed"]),
+      { path: "/process", status: 500, key: "default" },
+    ],
+    [
+      "missing",
+      post("{}", ["X-Request-Id: missing"], { key: "" }),
+      { status: 401, denied: "missing" },
+    ],
+    [
+      "malformed",
+      post("{}", ["X-Request-Id: malformed"], { key: "a b" }),
+      { status: 401, denied: "malformed" },
+    ],
+    [
+      "unknown",
+      post("{}", ["X-Request-Id: unknown"], { key: "x" }),
+      { status: 401, denied: "unknown" },
+    ],
+    [
+      "duplicate",
+      post("{}", ["X-Request-Id: duplicate", "X-API-Key: x"]),
+      { status: 401, denied: "duplicate" },
+    ],
+    [
+      "health",
+      get("/health?q", ["X-Request-Id: health"]),
+      { method: "GET", path: "/health", status: 200 },
+    ],
+    [
+      "nope",
+      get("/nope/at%20all?q", ["X-Request-Id: nope"]),
+      { path: "/nope/at%20all", status: 404 },
+    ],
+    [
+      "absolute",
+      get("http://h/health?q", ["X-Request-Id: absolute"]),
+      { path: "/health", status: 200 },
+    ],
     ["slash", get("/process/?q", ["X-Request-Id: slash"]), { path: "/process/", status: 307 }],
     ["method", get("/process?q", ["X-Request-Id: method"]), { path: "/process", status: 405 }],
     ["quotes", get('/a"b\\c', ["X-Request-Id: quotes"]), { path: '/a"b\\c', status: 404 }],
-    ["version", get("/health", ["X-Request-Id: version"]).replace("1.1", "2.0"), { path: "/health", status: 505 }],
-    ["long", get(`/${"a".repeat(5000)}`, ["X-Request-Id: long"]), { path: `/${"a".repeat(255)}`, status: 404 }],
+    [
+      "version",
+      get("/health", ["X-Request-Id: version"]).replace("1.1", "2.0"),
+      { path: "/health", status: 505 },
+    ],
+    [
+      "long",
+      get(`/${"a".repeat(5000)}`, ["X-Request-Id: long"]),
+      { path: `/${"a".repeat(255)}`, status: 404 },
+    ],
   ];
   for (const [id, request, expected] of rows) {
     test(`${id}: ${JSON.stringify(expected).slice(0, 80)}`, async () => {
@@ -397,7 +531,10 @@ describe("the service's log", { concurrency: 8 }, () => {
     ] as const) {
       const { answers } = await exchange(service.port, bytes, { close: true });
       const line = await lineOf(answers[0]?.headers["x-request-id"] ?? "");
-      assert.deepEqual([answers[0]?.status, line["status"], line["remote"]], [status, status, "127.0.0.1"]);
+      assert.deepEqual(
+        [answers[0]?.status, line["status"], line["remote"]],
+        [status, status, "127.0.0.1"],
+      );
       assert.ok(!("method" in line) && !("path" in line));
     }
   });
@@ -417,7 +554,9 @@ describe("the service's log", { concurrency: 8 }, () => {
     client.socket.destroy();
     await exchange(service.port, get("/health", ["X-Request-Id: after-silence"]));
     await lineOf("after-silence");
-    const others = service.events("request").filter((line) => !("method" in line) && line["status"] === null).length;
+    const others = service
+      .events("request")
+      .filter((line) => !("method" in line) && line["status"] === null).length;
     assert.ok(before >= 0 && others === 0);
   });
 
@@ -442,7 +581,10 @@ test("it goes on answering when nobody reads its output, or when its output is c
       });
       assert.equal(answers.length, 500);
     }
-    assert.equal((await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status, 200);
+    assert.equal(
+      (await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status,
+      200,
+    );
     stdout?.resume();
     assert.equal(await service.stop(), 0);
   }

@@ -10,7 +10,16 @@ import { after, describe, test } from "node:test";
 
 import { keyState, parseKeysFile, verifyKey } from "../src/auth/keys.ts";
 import { root } from "./root.ts";
-import { exchange, get, KEY, post, program, spawnService, startService, type Variables } from "./service.ts";
+import {
+  exchange,
+  get,
+  KEY,
+  post,
+  program,
+  spawnService,
+  startService,
+  type Variables,
+} from "./service.ts";
 import type { Manifest } from "./support/manifest.ts";
 import { exitOf } from "./support/processes.ts";
 
@@ -26,14 +35,19 @@ interface Result {
 }
 
 /** Runs the program to its end. */
-async function run(args: readonly string[], variables: Variables = {}, directory = newDirectory()): Promise<Result> {
+async function run(
+  args: readonly string[],
+  variables: Variables = {},
+  directory = newDirectory(),
+): Promise<Result> {
   const service = spawnService(variables, args, directory);
   const code = await exitOf(service);
   return { code, stdout: service.stdout(), stderr: service.stderr() };
 }
 
 const sha256 = (key: string): string => `sha256:${hash("sha256", key)}`;
-const inDays = (days: number): string => `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
+const inDays = (days: number): string =>
+  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
 
 describe("the command line", { concurrency: 4 }, () => {
   const misuses: readonly (readonly string[])[] = [
@@ -113,14 +127,21 @@ describe("the command line", { concurrency: 4 }, () => {
         ["new", hash("sha256", "3").slice(0, 8), "not yet valid", "never expires"],
       ],
     );
-    for (const secret of [KEY, ...["1", "2", "3", KEY].map((key) => hash("sha256", key).slice(0, 10))])
+    for (const secret of [
+      KEY,
+      ...["1", "2", "3", KEY].map((key) => hash("sha256", key).slice(0, 10)),
+    ])
       assert.ok(!stdout.includes(secret));
   });
 
   const faulty: readonly (readonly [string, string, RegExp])[] = [
     ["a bad hash", "ci sha256:MaRkEr\n", /line 1 of the file: /],
     ["an unknown option", `\nci ${sha256("1")} MaRkEr=1\n`, /line 2 of the file: unknown option/],
-    ["a hash given twice", `a ${sha256("1")}\nb ${sha256("1")}\n`, /line 2 of the file: a key given twice/],
+    [
+      "a hash given twice",
+      `a ${sha256("1")}\nb ${sha256("1")}\n`,
+      /line 2 of the file: a key given twice/,
+    ],
     [
       "a date that isn't in UTC",
       `a ${sha256("1")} expires=2027-01-31T00:00:00+01:00\n`,
@@ -133,7 +154,11 @@ describe("the command line", { concurrency: 4 }, () => {
     test(`keys with a file that has ${what} ends with 78, says where and shows nothing`, async () => {
       const directory = newDirectory();
       writeFileSync(join(directory, "keys"), text);
-      const { code, stdout, stderr } = await run(["keys"], { SERVICE_API_KEYS_FILE: "keys" }, directory);
+      const { code, stdout, stderr } = await run(
+        ["keys"],
+        { SERVICE_API_KEYS_FILE: "keys" },
+        directory,
+      );
       assert.deepEqual([code, stdout], [78, ""]);
       assert.match(stderr, message);
       assert.ok(!stderr.includes("MaRkEr") && !stderr.includes(hash("sha256", "1")));
@@ -153,15 +178,24 @@ describe("npm run dotenv, which npm start runs first", { concurrency: 4 }, () =>
   const script = scripts?.["dotenv"]?.replace("node dist/src/main.js", '"$0" "$1"') ?? "";
 
   /** What the script writes to the terminal, and ends with, in a directory. */
-  function runScript(cwd: string, first = ""): { status: number | null; stdout: string; stderr: string } {
-    return spawnSync("sh", ["-c", `${first}${script}`, process.execPath, program], { cwd, encoding: "utf8" });
+  function runScript(
+    cwd: string,
+    first = "",
+  ): { status: number | null; stdout: string; stderr: string } {
+    return spawnSync("sh", ["-c", `${first}${script}`, process.execPath, program], {
+      cwd,
+      encoding: "utf8",
+    });
   }
 
   test("makes a .env with a fresh key for its owner only, and says so without the key", () => {
     const directory = newDirectory();
     const { status, stdout, stderr } = runScript(directory);
     assert.deepEqual([status, stdout], [0, ""]);
-    assert.match(readFileSync(join(directory, ".env"), "utf8"), /^SERVICE_API_KEY=svk_[\w-]{43}\n$/);
+    assert.match(
+      readFileSync(join(directory, ".env"), "utf8"),
+      /^SERVICE_API_KEY=svk_[\w-]{43}\n$/,
+    );
     assert.equal(statSync(join(directory, ".env")).mode & 0o777, 0o600);
     assert.match(stderr, /^Made \.env[^\n]+\n$/);
     assert.ok(!stderr.includes("svk_"));
@@ -171,7 +205,10 @@ describe("npm run dotenv, which npm start runs first", { concurrency: 4 }, () =>
     "a file": (path) => writeFileSync(path, "PORT=1\n", { mode: 0o644 }),
     "an empty file": (path) => writeFileSync(path, ""),
     "a directory": (path) => mkdirSync(path),
-    "a link to a file": (path) => (writeFileSync(`${path}.old`, "PORT=1\n"), symlinkSync(".env.old", path)),
+    "a link to a file": (path) => (
+      writeFileSync(`${path}.old`, "PORT=1\n"),
+      symlinkSync(".env.old", path)
+    ),
     "a link to nothing": (path) => symlinkSync("nowhere", path),
   };
   for (const [what, make] of Object.entries(taken)) {
@@ -182,7 +219,10 @@ describe("npm run dotenv, which npm start runs first", { concurrency: 4 }, () =>
       const before = [lstatSync(path).mtimeMs, lstatSync(path).mode, readdirSync(directory).join()];
       const { status, stdout, stderr } = runScript(directory);
       assert.deepEqual([status, stdout, stderr], [0, "", ""]);
-      assert.deepEqual([lstatSync(path).mtimeMs, lstatSync(path).mode, readdirSync(directory).join()], before);
+      assert.deepEqual(
+        [lstatSync(path).mtimeMs, lstatSync(path).mode, readdirSync(directory).join()],
+        before,
+      );
     });
   }
 
@@ -198,8 +238,14 @@ describe("starting", { concurrency: 4 }, () => {
   test("the log says the real address, and nothing is on stderr", async () => {
     const service = await startService();
     const [listening] = service.events("listening");
-    assert.deepEqual([listening?.["host"], listening?.["workers"], listening?.["pid"]], ["127.0.0.1", 1, service.pid]);
-    assert.equal((await exchange(Number(listening?.["port"]), get("/health"))).answers[0]?.status, 200);
+    assert.deepEqual(
+      [listening?.["host"], listening?.["workers"], listening?.["pid"]],
+      ["127.0.0.1", 1, service.pid],
+    );
+    assert.equal(
+      (await exchange(Number(listening?.["port"]), get("/health"))).answers[0]?.status,
+      200,
+    );
     assert.equal(await service.stop(), 0);
     assert.equal(service.stderr(), "");
   });
@@ -210,9 +256,13 @@ describe("starting", { concurrency: 4 }, () => {
       await service.until(() => service.stderr().includes("curl"), "the hints");
       const hints = service.stderr();
       assert.ok(
-        hints.includes(`http://127.0.0.1:${service.port}`) && hints.includes(`http://127.0.0.1:${service.port}/docs`),
+        hints.includes(`http://127.0.0.1:${service.port}`) &&
+          hints.includes(`http://127.0.0.1:${service.port}/docs`),
       );
-      assert.match(hints, /\.env \| curl -H @- --json '\{"status":"SUCCESS"\}' http:\/\/127\.0\.0\.1:\d+\/process\n/);
+      assert.match(
+        hints,
+        /\.env \| curl -H @- --json '\{"status":"SUCCESS"\}' http:\/\/127\.0\.0\.1:\d+\/process\n/,
+      );
       assert.ok(!hints.includes(KEY));
       await service.stop();
     }
@@ -223,9 +273,16 @@ describe("starting", { concurrency: 4 }, () => {
     await new Promise((resolve) => taken.once("listening", resolve));
     const { port } = taken.address() as { port: number };
     for (const workers of ["1", "2"]) {
-      const { code, stderr } = await run([], { SERVICE_API_KEY: KEY, PORT: String(port), WORKERS: workers });
+      const { code, stderr } = await run([], {
+        SERVICE_API_KEY: KEY,
+        PORT: String(port),
+        WORKERS: workers,
+      });
       assert.equal(code, 1);
-      assert.match(stderr, new RegExp(`^[^\\n]*127\\.0\\.0\\.1:${port}[^\\n]*EADDRINUSE[^\\n]*\\n$`));
+      assert.match(
+        stderr,
+        new RegExp(`^[^\\n]*127\\.0\\.0\\.1:${port}[^\\n]*EADDRINUSE[^\\n]*\\n$`),
+      );
     }
     taken.close();
   });
@@ -262,8 +319,15 @@ describe("starting", { concurrency: 4 }, () => {
     );
     const service = spawnService({}, [], directory);
     await service.until(() => service.port !== 0, "the service");
-    assert.equal((await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status, 200);
-    assert.equal((await exchange(service.port, post('{"status":"SUCCESS","a":"aaaaaaaaaa"}'))).answers[0]?.status, 413);
+    assert.equal(
+      (await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status,
+      200,
+    );
+    assert.equal(
+      (await exchange(service.port, post('{"status":"SUCCESS","a":"aaaaaaaaaa"}'))).answers[0]
+        ?.status,
+      413,
+    );
     for (const path of ["/docs", "/openapi.json", "/docs/docs.js"]) {
       assert.equal((await exchange(service.port, get(path))).answers[0]?.status, 404);
     }

@@ -45,52 +45,72 @@ const PROXIES: Readonly<Record<string, Proxy>> = {
   },
 };
 
-describe("two copies behind a proxy, restarted one after the other under load", { concurrency: true }, () => {
-  for (const [name, proxy] of Object.entries(PROXIES)) {
-    test(`${name}: no request fails`, async (t) => {
-      if (spawnSync(name, ["-v"]).error !== undefined) {
-        t.skip(`${name} is not installed`);
-        return;
-      }
-      const [front = 0, ...ports] = await freePorts(3);
-      const copies = await Promise.all(ports.map((port) => startCopy(t, port)));
-      startProxy(t, name, proxy, front, ports);
-      const probe = setInterval(() => void exchange(front, get("/health")), 100);
-      t.after(() => clearInterval(probe));
-      await untilServing(front);
-      const load = startLoad(front, { connections: 16, pauseMs: 5 });
-      for (const [i, port] of ports.entries()) {
-        await sleep(500);
-        copies[i]?.child.kill("SIGTERM");
-        assert.equal(await exitOf(copies[i] as Service), 0);
-        copies[i] = await startCopy(t, port);
-        await sleep(LOOK_AGAIN_MS);
-      }
-      const { errors, statuses, done } = await load.stop();
-      assert.deepEqual({ errors, statuses }, { errors: {}, statuses: { 200: done } });
-      for (const copy of copies) assert.ok(tasksOf(copy) > 0, "each new copy has had its share");
-    });
-  }
-});
+describe(
+  "two copies behind a proxy, restarted one after the other under load",
+  { concurrency: true },
+  () => {
+    for (const [name, proxy] of Object.entries(PROXIES)) {
+      test(`${name}: no request fails`, async (t) => {
+        if (spawnSync(name, ["-v"]).error !== undefined) {
+          t.skip(`${name} is not installed`);
+          return;
+        }
+        const [front = 0, ...ports] = await freePorts(3);
+        const copies = await Promise.all(ports.map((port) => startCopy(t, port)));
+        startProxy(t, name, proxy, front, ports);
+        const probe = setInterval(() => void exchange(front, get("/health")), 100);
+        t.after(() => clearInterval(probe));
+        await untilServing(front);
+        const load = startLoad(front, { connections: 16, pauseMs: 5 });
+        for (const [i, port] of ports.entries()) {
+          await sleep(500);
+          copies[i]?.child.kill("SIGTERM");
+          assert.equal(await exitOf(copies[i] as Service), 0);
+          copies[i] = await startCopy(t, port);
+          await sleep(LOOK_AGAIN_MS);
+        }
+        const { errors, statuses, done } = await load.stop();
+        assert.deepEqual({ errors, statuses }, { errors: {}, statuses: { 200: done } });
+        for (const copy of copies) assert.ok(tasksOf(copy) > 0, "each new copy has had its share");
+      });
+    }
+  },
+);
 
 function startCopy(t: TestContext, port: number): Promise<Service> {
-  return startFor(t, { PORT: String(port), PROCESS_DELAY_MS: "10", SHUTDOWN_DELAY_MS: String(SHUTDOWN_DELAY_MS) });
+  return startFor(t, {
+    PORT: String(port),
+    PROCESS_DELAY_MS: "10",
+    SHUTDOWN_DELAY_MS: String(SHUTDOWN_DELAY_MS),
+  });
 }
 
 function tasksOf(copy: Service): number {
   return copy.events("request").filter(({ path }) => path === "/process").length;
 }
 
-function startProxy(t: TestContext, name: string, proxy: Proxy, front: number, ports: readonly number[]): void {
+function startProxy(
+  t: TestContext,
+  name: string,
+  proxy: Proxy,
+  front: number,
+  ports: readonly number[],
+): void {
   const directory = mkdtempSync(join(tmpdir(), "proxy-"));
   let text = readFileSync(new URL(`test/support/${proxy.file}`, root), "utf8");
-  const places = [["8001", `${ports[0]}`], ["8002", `${ports[1]}`], ["8080", `${front}`], proxy.quicker] as const;
+  const places = [
+    ["8001", `${ports[0]}`],
+    ["8002", `${ports[1]}`],
+    ["8080", `${front}`],
+    proxy.quicker,
+  ] as const;
   for (const [from, to] of places) {
     assert.ok(text.includes(from), `${proxy.file} has ${from}`);
     text = text.replaceAll(from, to);
   }
   writeFileSync(join(directory, "api.conf"), text);
-  if (proxy.frame !== undefined) writeFileSync(join(directory, "frame.conf"), proxy.frame(directory));
+  if (proxy.frame !== undefined)
+    writeFileSync(join(directory, "frame.conf"), proxy.frame(directory));
   const child = spawn(name, proxy.command(directory), { stdio: ["ignore", "inherit", "inherit"] });
   t.after(() => stopProxy(child, directory));
 }

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -27,7 +37,9 @@ const shell = blocks.filter(({ kind }) => kind === "sh");
 const RUN_BY_CI = ["npm test", "npm ci", "sh test/support/compare-compilers.sh"];
 
 // From source nothing needs to be installed; these commands do need the compiler.
-const skip = existsSync(join(repository, "node_modules/.bin/tsc")) ? false : "npm ci has not been run";
+const skip = existsSync(join(repository, "node_modules/.bin/tsc"))
+  ? false
+  : "npm ci has not been run";
 
 describe("the README's commands", { skip }, () => {
   const clone = copyRepository();
@@ -67,20 +79,18 @@ test("commands that the README names and this test leaves out are run by .ci/run
 });
 
 test("test files and scripts that the README names exist", () => {
-  const { scripts } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { scripts: object };
-  for (const [, path = ""] of readme.matchAll(/\b(?:dist\/)?((?:test|src)\/[\w./-]+\.(?:ts|js|json|conf|cfg|sh))\b/g)) {
+  const { scripts } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as {
+    scripts: object;
+  };
+  for (const [, path = ""] of readme.matchAll(
+    /\b(?:dist\/)?((?:test|src)\/[\w./-]+\.(?:ts|js|json|conf|cfg|sh))\b/g,
+  )) {
     const candidates = [path, path.replace(/\.js$/, ".ts")];
     const isNew = blocks.some(({ kind }) => kind.endsWith(` ${path}`));
     assert.ok(isNew || candidates.some((file) => existsSync(join(repository, file))), path);
   }
-  for (const [, name = ""] of readme.matchAll(/npm run (?:--silent )?([a-z]+)/g)) assert.ok(name in scripts, name);
-});
-
-test("the README counts the lines of the source as they are", () => {
-  const counted = sourceFiles().map(({ path, lines }) => `\`${path}\` | ${lines} |`);
-  for (const row of counted) assert.ok(readme.includes(row), `a row with ${row}`);
-  const total = sourceFiles().reduce((sum, { lines }) => sum + lines, 0);
-  assert.ok(readme.includes(`${total.toLocaleString("en-US")} lines of code`), `${total.toLocaleString("en-US")} lines of code`);
+  for (const [, name = ""] of readme.matchAll(/npm run (?:--silent )?([a-z]+)/g))
+    assert.ok(name in scripts, name);
 });
 
 describe("the README's second endpoint", { skip }, () => {
@@ -93,12 +103,18 @@ describe("the README's second endpoint", { skip }, () => {
       else if (path !== "") writeFile(join(clone, path), text);
     }
     const tests = ["dist/test/routes/reverse.test.js", "dist/test/app.test.js"];
-    const result = spawnSync("sh", ["-e", "-c", `npm run --silent build\nnode --test ${tests.join(" ")}`], {
-      cwd: clone,
-      encoding: "utf8",
-      env: Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_TEST_CONTEXT")),
-      timeout: 120_000,
-    });
+    const result = spawnSync(
+      "sh",
+      ["-e", "-c", `npm run --silent build\nnode --test ${tests.join(" ")}`],
+      {
+        cwd: clone,
+        encoding: "utf8",
+        env: Object.fromEntries(
+          Object.entries(process.env).filter(([name]) => name !== "NODE_TEST_CONTEXT"),
+        ),
+        timeout: 120_000,
+      },
+    );
     rmSync(clone, { recursive: true, force: true });
     assert.equal(result.status, 0, result.stdout + result.stderr);
   });
@@ -151,7 +167,11 @@ async function startInBackground(directory: string): Promise<ChildProcess> {
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += String(chunk)));
   child.stderr.on("data", (chunk: Buffer) => (output += String(chunk)));
-  await until(() => output.includes('"listening"') && output.includes("curl -H"), "npm start to listen", 60_000);
+  await until(
+    () => output.includes('"listening"') && output.includes("curl -H"),
+    "npm start to listen",
+    60_000,
+  );
   return child;
 }
 
@@ -170,22 +190,12 @@ function assertShown(output: string, block: string): void {
   let at = 0;
   for (const line of block.split("\n").filter((one) => one.startsWith("# "))) {
     // Without a line end curl's answer and what follows stand on one line.
-    const found = lines.findIndex((one, index) => index >= at && one.includes(normal(line.slice(2))));
+    const found = lines.findIndex(
+      (one, index) => index >= at && one.includes(normal(line.slice(2))),
+    );
     assert.ok(found !== -1, `${line} in:\n${output.slice(0, 2000)}`);
     at = found;
   }
-}
-
-function sourceFiles(): { path: string; lines: number }[] {
-  const source = join(repository, "src");
-  const names = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
-  return names.map((name) => ({ path: `src/${name}`, lines: codeLines(readFileSync(join(source, name), "utf8")) }));
-}
-
-/** Lines that hold more than blanks and comments. */
-function codeLines(text: string): number {
-  const isCode = (line: string): boolean => !/^\s*(?:$|\/\/|\/\*|\*)/.test(line);
-  return text.split("\n").filter(isCode).length;
 }
 
 function addToTable(path: string, text: string): void {

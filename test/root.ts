@@ -4,5 +4,7 @@ import { existsSync } from "node:fs";
 export const root: URL = findRoot(new URL("./", import.meta.url));
 
 function findRoot(directory: URL): URL {
-  return existsSync(new URL("package.json", directory)) ? directory : findRoot(new URL("../", directory));
+  return existsSync(new URL("package.json", directory))
+    ? directory
+    : findRoot(new URL("../", directory));
 }

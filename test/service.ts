@@ -37,9 +37,18 @@ export interface Service {
 }
 
 /** Starts the program in an empty directory of its own, on a free port, and waits until it listens. */
-export async function startService(variables: Variables = {}, args: readonly string[] = []): Promise<Service> {
-  const service = spawnService({ SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...variables }, args);
-  await service.until(() => service.port !== 0 || service.child.exitCode !== null, "the service to listen");
+export async function startService(
+  variables: Variables = {},
+  args: readonly string[] = [],
+): Promise<Service> {
+  const service = spawnService(
+    { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...variables },
+    args,
+  );
+  await service.until(
+    () => service.port !== 0 || service.child.exitCode !== null,
+    "the service to listen",
+  );
   if (service.port === 0) throw new Error(`the service ended: ${service.stderr()}`);
   return service;
 }
@@ -60,7 +69,9 @@ export function spawnService(
   directory: string = mkdtempSync(join(tmpdir(), "service-")),
 ): Service {
   const env = Object.fromEntries(
-    Object.entries({ PATH: process.env["PATH"], ...variables }).filter(([, value]) => value !== undefined),
+    Object.entries({ PATH: process.env["PATH"], ...variables }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
   const child = spawn(process.execPath, [...nodeFlags(), program, ...args], {
     cwd: directory,
@@ -71,7 +82,9 @@ export function spawnService(
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  const exit = new Promise<number | string>((resolve) => child.once("close", (code, signal) => resolve(code ?? signal ?? "")));
+  const exit = new Promise<number | string>((resolve) =>
+    child.once("close", (code, signal) => resolve(code ?? signal ?? "")),
+  );
   killAtExit(child);
   // Nor does such a test wait for it.
   child.unref();
@@ -87,10 +100,14 @@ export function spawnService(
       return Number(this.events("listening")[0]?.["port"] ?? 0);
     },
     events(event?: string): Record<string, unknown>[] {
-      const lines = stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+      const lines = stdout
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
       return event === undefined ? lines : lines.filter((line) => line["event"] === event);
     },
-    until: (condition, what) => until(condition, `${what}\n${stdout.slice(-2000)}\n${stderr.slice(-2000)}`),
+    until: (condition, what) =>
+      until(condition, `${what}\n${stdout.slice(-2000)}\n${stderr.slice(-2000)}`),
     async stop(): Promise<number | string> {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
@@ -104,7 +121,11 @@ export function spawnService(
 }
 
 /** Resolves when `condition` holds; rejects after `limitMs`: a bound, not a measurement. */
-export async function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
+export async function until(
+  condition: () => boolean,
+  what: string,
+  limitMs = 20_000,
+): Promise<void> {
   const end = Date.now() + limitMs;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited too long for ${what}`);
@@ -183,7 +204,10 @@ export function parseAnswers(bytes: Buffer, isHead = false): Answer[] {
       const colon = line.indexOf(":");
       const name = line.slice(0, colon).toLowerCase();
       // Twice the same field would hide from a plain record: it becomes a list.
-      headers[name] = name in headers ? `${headers[name]}, ${line.slice(colon + 1).trim()}` : line.slice(colon + 1).trim();
+      headers[name] =
+        name in headers
+          ? `${headers[name]}, ${line.slice(colon + 1).trim()}`
+          : line.slice(colon + 1).trim();
     }
     const hasNoBody = isHead || status < 200 || status === 204 || status === 304;
     const length = hasNoBody ? 0 : Number(headers["content-length"] ?? 0);
@@ -194,7 +218,11 @@ export function parseAnswers(bytes: Buffer, isHead = false): Answer[] {
 }
 
 /** A request of POST /process with the contract's key; `fields` are further header lines. */
-export function post(body: string | Buffer, fields: readonly string[] = [], { key = KEY, type = "application/json" } = {}): Buffer {
+export function post(
+  body: string | Buffer,
+  fields: readonly string[] = [],
+  { key = KEY, type = "application/json" } = {},
+): Buffer {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const head = [
     "POST /process HTTP/1.1",

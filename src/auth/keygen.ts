@@ -4,9 +4,14 @@ import { parseArgs } from "node:util";
 import { DAY_MS, formatDate, KEY_NAME, type KeySet, keyState } from "./keys.ts";
 
 /** What a command prints and exits with. Print `stderr` first: it explains what `stdout` holds. */
-export interface Output { readonly stdout: string; readonly stderr: string; readonly exitCode: number }
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
 
-const USAGE = "usage: npm run keygen [-- NAME [--days N]], NAME: [a-z0-9][a-z0-9_-]{0,31}, N: 1 to 3650\n";
+const USAGE =
+  "usage: npm run keygen [-- NAME [--days N]], NAME: [a-z0-9][a-z0-9_-]{0,31}, N: 1 to 3650\n";
 
 /**
  * Makes a key. Without arguments stdout is its line for `.env`. With `NAME [--days N]` the key itself goes to stderr,
@@ -18,11 +23,17 @@ export function keygen(args: string[], now: number): Output {
   if (args.length === 0) return { stdout: `SERVICE_API_KEY=${key}\n`, stderr: "", exitCode: 0 };
   const options = { days: { type: "string" } } as const;
   // Not strict: it would throw. What it doesn't know is among `unknown` or `rest`, a missing value is `true`.
-  const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: false });
+  const { values, positionals } = parseArgs({
+    args,
+    options,
+    allowPositionals: true,
+    strict: false,
+  });
   const { days, ...unknown } = values;
   const [name = "", ...rest] = positionals;
   const isKnown = KEY_NAME.test(name) && rest.length === 0 && Object.keys(unknown).length === 0;
-  const isDays = days === undefined || (/^[1-9]\d{0,3}$/.test(String(days)) && Number(days) <= 3650);
+  const isDays =
+    days === undefined || (/^[1-9]\d{0,3}$/.test(String(days)) && Number(days) <= 3650);
   if (!isKnown || !isDays) return { stdout: "", stderr: USAGE, exitCode: 64 };
   const expires = days === undefined ? "" : ` expires=${formatDate(now + Number(days) * DAY_MS)}`;
   const stdout = `${name} sha256:${hash("sha256", key)}${expires}\n`;

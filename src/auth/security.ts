@@ -1,10 +1,12 @@
-import { HttpError } from "../http/error.ts";
+import { HttpError } from "../http/reply.ts";
 import { countFields } from "../http/head.ts";
 import type { Context, Dependency, Refusal } from "../http/route.ts";
 import { type KeySet, verifyKey } from "./keys.ts";
 
 /** The keys in force. A reload puts another set in place. */
-export interface Keyring { current: KeySet }
+export interface Keyring {
+  current: KeySet;
+}
 
 /**
  * The guard: lets a request pass whose one X-API-Key field is a valid key, and answers all others with the same 401.
@@ -13,7 +15,11 @@ export interface Keyring { current: KeySet }
 export function createGuard(keyring: Keyring): Dependency {
   return function validateAuthentication(context: Context): Refusal {
     // node:http joins two fields with ", ": no key, since a key has no blanks.
-    const result = verifyKey(keyring.current, String(context.request.headers[FIELD] ?? ""), Date.now());
+    const result = verifyKey(
+      keyring.current,
+      String(context.request.headers[FIELD] ?? ""),
+      Date.now(),
+    );
     if ("name" in result) {
       context.key = result.name;
       return undefined;

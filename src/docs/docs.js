@@ -87,7 +87,9 @@ async function send(form, signal) {
     answer.replaceChildren(...outcome(form, response, time), ...body, ...fields);
   } catch {
     if (signal.aborted) return;
-    answer.replaceChildren(element("p", "No answer: the service can't be reached, or the connection broke."));
+    answer.replaceChildren(
+      element("p", "No answer: the service can't be reached, or the connection broke."),
+    );
   }
 }
 
@@ -107,7 +109,8 @@ function outcome(form, { status, statusText }, time) {
   // Over HTTP/2 no reason phrase comes; the document's heading has one.
   const title = element("h4", `${exact?.textContent ?? `${status} ${statusText}`}, ${time} ms`);
   title.dataset.status = code;
-  const meaning = declared?.nextElementSibling?.textContent ?? "The document does not declare this status.";
+  const meaning =
+    declared?.nextElementSibling?.textContent ?? "The document does not declare this status.";
   return [title, element("p", meaning)];
 }
 

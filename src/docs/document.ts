@@ -12,7 +12,8 @@ export type OpenApiDocument = Part;
 export type Operation = Part & { readonly method: string; readonly path: string };
 
 /** `value`, if it is an object; else one without members. */
-export const partOf = (value: unknown): Part => typeof value === "object" && value !== null ? (value as Part) : {};
+export const partOf = (value: unknown): Part =>
+  typeof value === "object" && value !== null ? (value as Part) : {};
 
 /** The members of an object with their names, or the items of a list with their indexes; none of anything else. */
 export const membersOf = (value: unknown): [string, Part][] =>
@@ -21,7 +22,11 @@ export const membersOf = (value: unknown): [string, Part][] =>
 /** Every operation of the document, in its order. */
 export const operationsOf = ({ paths }: OpenApiDocument): Operation[] =>
   membersOf(paths).flatMap(([path, item]) => {
-    const all = membersOf(item).map(([name, operation]) => ({ ...operation, method: name.toUpperCase(), path }));
+    const all = membersOf(item).map(([name, operation]) => ({
+      ...operation,
+      method: name.toUpperCase(),
+      path,
+    }));
     return all.filter(({ method }) => METHODS.includes(method));
   });
 
@@ -33,8 +38,10 @@ export function resolve(document: OpenApiDocument, value: unknown, hops = 0): Pa
   const part = partOf(value);
   if (!("$ref" in part)) return part;
   const [start, ...names] = String(part["$ref"]).split("/");
-  const step = (parent: Part | undefined, name: string): Part | undefined => new Map(membersOf(parent)).get(name);
-  const target = start === "#" && hops < 9 ? names.reduce<Part | undefined>(step, document) : undefined;
+  const step = (parent: Part | undefined, name: string): Part | undefined =>
+    new Map(membersOf(parent)).get(name);
+  const target =
+    start === "#" && hops < 9 ? names.reduce<Part | undefined>(step, document) : undefined;
   if (target === undefined) throw new Error(`The OpenAPI document has no ${JSON.stringify(value)}`);
   return resolve(document, target, hops + 1);
 }
@@ -78,7 +85,10 @@ function propertyRows(schema: Part, prefix: string): Html[] {
     row(prefix + name, [required].flat().includes(name), property, property["description"]),
     ...propertyRows(property, `${prefix}${name}.`),
   ]);
-  const variants = [allOf, anyOf, oneOf].flatMap(membersOf).flatMap(([, variant]) => propertyRows(variant, prefix));
-  const inner = items === undefined ? [] : propertyRows(partOf(items), `${prefix.replace(/\.$/, "")}[].`);
+  const variants = [allOf, anyOf, oneOf]
+    .flatMap(membersOf)
+    .flatMap(([, variant]) => propertyRows(variant, prefix));
+  const inner =
+    items === undefined ? [] : propertyRows(partOf(items), `${prefix.replace(/\.$/, "")}[].`);
   return [...own, ...variants, ...inner];
 }

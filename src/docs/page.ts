@@ -1,7 +1,15 @@
 import { STATUS_CODES } from "node:http";
 
 import type { OpenApiDocument, Operation, Part } from "./document.ts";
-import { membersOf, operationsOf, partOf, propertyTable, resolve, row, typeOf } from "./document.ts";
+import {
+  membersOf,
+  operationsOf,
+  partOf,
+  propertyTable,
+  resolve,
+  row,
+  typeOf,
+} from "./document.ts";
 import { type Html, html, join, json } from "./html.ts";
 
 /**
@@ -36,13 +44,18 @@ function introduction(document: OpenApiDocument, operations: readonly Operation[
 ${operations.map(({ method, path }) => html`<a href="#${method}${path}"><b>${method}</b> <code>${path}</code></a> `)}
 <a href="#schemas">Schemas</a> <a href="openapi.json">openapi.json</a></nav>
 <h2>Authentication</h2>
-${schemesOf(document).map(([id, { type, in: place, name, description }]) =>
-  html`<p>${description}\n<p>${id}: ${type} in ${place} <code>${name}</code>\n`)}</div>
-${header !== undefined && html`<form hidden>
+${schemesOf(document).map(
+  ([id, { type, in: place, name, description }]) =>
+    html`<p>${description}\n<p>${id}: ${type} in ${place} <code>${name}</code>\n`,
+)}</div>
+${
+  header !== undefined &&
+  html`<form hidden>
 <label>${header} <input type="password" autocomplete="off"></label>
 <button>Authorize</button> <button type="button">Forget</button>
 <p role="status">Not authorized. A key stays in this page's memory only.
-</form>`}
+</form>`
+}
 </section>`;
 }
 
@@ -61,13 +74,18 @@ function operationSection(document: OpenApiDocument, operation: Operation): Html
 <p>${summary && html`<strong>${summary}.</strong> `}${description}
 <p>Security: ${schemes.join(", ") || "none"}</div>
 ${tryIt(operation, body, schemes.length > 0 && keyHeader(document))}<div>
-${requestBody !== undefined && html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
+${
+  requestBody !== undefined &&
+  html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
 ${message(body)}${membersOf(body["content"]).map(([, { schema }]) => propertyTable(resolve(document, schema)))}
-`}<h3>Responses</h3>
-${membersOf(responses).map(([status, response]) => html`<div>
+`
+}<h3>Responses</h3>
+${membersOf(responses).map(
+  ([status, response]) => html`<div>
 <h4 data-status="${status}">${status} ${STATUS_CODES[status]}</h4>
 ${message(resolve(document, response))}</div>
-`)}</div></section>
+`,
+)}</div></section>
 `;
 }
 
@@ -101,10 +119,12 @@ const examplesOf = ({ example, examples }: Part): Part[] =>
 function componentsSection({ components }: OpenApiDocument): Html {
   const { schemas, headers } = partOf(components);
   return html`<section id="schemas"><h2>Schemas</h2>
-${membersOf(schemas).map(([name, schema]) => html`<div id="${name}"><h3>${name}</h3>
+${membersOf(schemas).map(
+  ([name, schema]) => html`<div id="${name}"><h3>${name}</h3>
 <p>${schema["description"]}
 ${propertyTable(schema) ?? html`<p>${typeOf(schema)}`}</div>
-`)}<div><h3>Headers</h3><table>
+`,
+)}<div><h3>Headers</h3><table>
 ${membersOf(headers).map(([name, { required, schema, description }]) => row(name, required, schema, description))}
 </table></div></section>`;
 }

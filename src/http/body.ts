@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 
-import { HttpError } from "./error.ts";
+import { HttpError } from "./reply.ts";
 import type { Exchange } from "./exchange.ts";
 import { locateJsonError } from "./json.ts";
 import type { Fault, Model, Refusal } from "./route.ts";
@@ -22,7 +22,11 @@ export function checkBodyFields(request: IncomingMessage, maxBytes: number): Ref
 }
 
 /** Reads the whole body for `done`; or why it can't be had: a 413 at the first byte past `maxBytes`, or its error. */
-export function readBody(exchange: Exchange, maxBytes: number, done: (body: Buffer | HttpError) => void): void {
+export function readBody(
+  exchange: Exchange,
+  maxBytes: number,
+  done: (body: Buffer | HttpError) => void,
+): void {
   const { request } = exchange;
   let body: Buffer = EMPTY;
   let size = 0;
@@ -71,10 +75,19 @@ const JSON_TYPE = /^application\/(?:[!#$%&'*+.^_`|~0-9a-z-]+\+)?json[ \t]*(?:;|$
 
 const EMPTY = Buffer.alloc(0);
 
-const NO_BODY = new HttpError(422, [{ type: "missing", loc: ["body"], msg: "Field required", input: null }]);
-const NOT_JSON = new HttpError(415, "Unsupported Media Type: send the body as Content-Type: application/json");
+const NO_BODY = new HttpError(422, [
+  { type: "missing", loc: ["body"], msg: "Field required", input: null },
+]);
+const NOT_JSON = new HttpError(
+  415,
+  "Unsupported Media Type: send the body as Content-Type: application/json",
+);
 const IDENTITY = ["Accept-Encoding", "identity"];
-const CODED = new HttpError(415, "Unsupported Media Type: send the body without a Content-Encoding", IDENTITY);
+const CODED = new HttpError(
+  415,
+  "Unsupported Media Type: send the body without a Content-Encoding",
+  IDENTITY,
+);
 const NOT_UTF8 = new HttpError(400, "There was an error parsing the body");
 
 const tooLarge = (maxBytes: number): HttpError =>

@@ -2,7 +2,7 @@ import type { Server } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
-import { HttpError } from "./error.ts";
+import { HttpError } from "./reply.ts";
 import { type Connection, NOTHING_OPEN, type Reports } from "./exchange.ts";
 
 /** The sockets of one server, what is open on each, and how they come to an end. */
@@ -28,8 +28,15 @@ export class Connections {
   /** Takes a new socket into account until it closes. */
   add(socket: Socket): void {
     const connection: Connection = {
-      socket, remote: socket.remoteAddress, service: this, open: NOTHING_OPEN, last: undefined,
-      closing: false, readLimit: Infinity, idleSince: performance.now(), idleBytes: 0,
+      socket,
+      remote: socket.remoteAddress,
+      service: this,
+      open: NOTHING_OPEN,
+      last: undefined,
+      closing: false,
+      readLimit: Infinity,
+      idleSince: performance.now(),
+      idleBytes: 0,
     };
     this.#connections.set(socket, connection);
     this.#accepted += 1;
@@ -40,7 +47,9 @@ export class Connections {
   }
 
   /** What is open on a socket of this server; undefined once it has closed. */
-  get(socket: Socket): Connection | undefined { return this.#connections.get(socket); }
+  get(socket: Socket): Connection | undefined {
+    return this.#connections.get(socket);
+  }
 
   /**
    * Stops accepting, and closes each connection as its last answer is out. Resolves when no answer is due any more.
@@ -69,13 +78,16 @@ export class Connections {
     let busy = 0;
     for (const connection of this.#connections.values()) {
       const { socket, open, last, closing, idleBytes } = connection;
-      if (socket.writableLength > 0 && socket.timeout !== this.#unreadMs) socket.setTimeout(this.#unreadMs);
+      if (socket.writableLength > 0 && socket.timeout !== this.#unreadMs)
+        socket.setTimeout(this.#unreadMs);
       const isDue = open.length > 0 || socket.writableLength > 0;
       // What has been read since the last call may be the beginning of a request.
       if (isDue || socket.bytesRead !== idleBytes) connection.idleSince = now;
       connection.idleBytes = socket.bytesRead;
       // While nothing drains, node:http sees to it that the first request comes in time.
-      const mayStay = !isLate && (now - connection.idleSince < idleMs || (socket.bytesWritten === 0 && !this.draining));
+      const mayStay =
+        !isLate &&
+        (now - connection.idleSince < idleMs || (socket.bytesWritten === 0 && !this.draining));
       if (isDue || (!closing && mayStay)) busy += 1;
       else if (!closing) socket.destroy();
       if (isLate && last?.request.complete === false) last.breakBody(TOO_LATE);
@@ -87,4 +99,7 @@ export class Connections {
 const GRACE_MS = 1000;
 const IDLE_GRACE_MS = 50;
 const POLL_MS = 20;
-const TOO_LATE = new HttpError(408, "Request Timeout: the service is stopping and the body has not arrived");
+const TOO_LATE = new HttpError(
+  408,
+  "Request Timeout: the service is stopping and the body has not arrived",
+);

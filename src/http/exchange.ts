@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-import type { HttpError } from "./error.ts";
+import type { HttpError } from "./reply.ts";
 import type { Context } from "./route.ts";
 import { splitTarget } from "./router.ts";
 
@@ -34,7 +34,9 @@ export const NOTHING_OPEN: readonly Exchange[] = [];
 /** Where the service tells what happened. */
 export interface Reports {
   /** Each answer, a `status` of null for a client that went away before its own; undefined: nobody wants to know. */
-  readonly answered: ((to: Answered, status: number | null, durationMs: number) => void) | undefined;
+  readonly answered:
+    | ((to: Answered, status: number | null, durationMs: number) => void)
+    | undefined;
   /** What a dependency or a handler threw that is no HttpError. */
   readonly error: (error: unknown, requestId: string) => void;
 }
@@ -72,9 +74,13 @@ export class Exchange implements Context {
     connection.service.inFlight += 1;
   }
 
-  get draining(): boolean { return this.connection.service.draining; }
+  get draining(): boolean {
+    return this.connection.service.draining;
+  }
 
-  get signal(): AbortSignal { return (this.#controller ??= new AbortController()).signal; }
+  get signal(): AbortSignal {
+    return (this.#controller ??= new AbortController()).signal;
+  }
 
   /** The rest of the body will not come, or not in time. */
   breakBody(reason: HttpError): void {
@@ -86,9 +92,13 @@ export class Exchange implements Context {
   end(status: number | null): void {
     const { connection, request, response } = this;
     this.ended = true;
-    connection.open = connection.open.length === 1 ? NOTHING_OPEN : connection.open.filter((other) => other !== this);
+    connection.open =
+      connection.open.length === 1
+        ? NOTHING_OPEN
+        : connection.open.filter((other) => other !== this);
     // Lest a connection hold on to all of a request that is over.
-    if (connection.last === this && request.complete && response.writableLength === 0) connection.last = undefined;
+    if (connection.last === this && request.complete && response.writableLength === 0)
+      connection.last = undefined;
     connection.service.inFlight -= 1;
     connection.service.reports.answered?.(this, status, performance.now() - this.#started);
   }

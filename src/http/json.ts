@@ -1,5 +1,8 @@
 /** A fault at `index`, counted in UTF-16 code units as strings are. */
-interface Fault { index: number; message: string }
+interface Fault {
+  index: number;
+  message: string;
+}
 
 /**
  * Where and why a text that `JSON.parse` refused isn't JSON, in the words of CPython 3.11's `json` module.
@@ -10,7 +13,10 @@ interface Fault { index: number; message: string }
 export function locateJsonError(text: string): { position: number; message: string } {
   const { index, message } = findFault(text);
   // A surrogate pair is one code point: of each, the first half is left out.
-  return { position: text.slice(0, index).replace(/[\ud800-\udbff](?=[\udc00-\udfff])/g, "").length, message };
+  return {
+    position: text.slice(0, index).replace(/[\ud800-\udbff](?=[\udc00-\udfff])/g, "").length,
+    message,
+  };
 }
 
 // A loop, not recursion, so that deep nesting can't exhaust the stack: each round reads one value, with the
@@ -41,11 +47,14 @@ function findFault(text: string): Fault {
 
 // The readers return the index after what they read, readName that of the member's value.
 function readName(text: string, start: number): number | Fault {
-  if (text[start] !== '"') return { index: start, message: "Expecting property name enclosed in double quotes" };
+  if (text[start] !== '"')
+    return { index: start, message: "Expecting property name enclosed in double quotes" };
   const end = readString(text, start);
   if (typeof end !== "number") return end;
   const index = skipSpace(text, end);
-  return text[index] === ":" ? skipSpace(text, index + 1) : { index, message: "Expecting ':' delimiter" };
+  return text[index] === ":"
+    ? skipSpace(text, index + 1)
+    : { index, message: "Expecting ':' delimiter" };
 }
 
 // RFC 8259 sections 3 and 6: false / null / true / number, where number = [ "-" ] int [ frac ] [ exp ],

@@ -1,7 +1,9 @@
 import type { Fault, Model } from "./route.ts";
 
 /** An object with these members; further ones are ignored and not passed on (pydantic's default). */
-export function object<T extends object>(members: { readonly [K in keyof T]: Model<T[K]> }): Model<T> {
+export function object<T extends object>(members: {
+  readonly [K in keyof T]: Model<T[K]>;
+}): Model<T> {
   const models = Object.entries(members) as [string, Model<unknown>][];
   return (input, loc, faults) => {
     const value: Record<string, unknown> = {};
@@ -12,7 +14,8 @@ export function object<T extends object>(members: { readonly [K in keyof T]: Mod
     for (const [name, model] of models) {
       const place = [...loc, name];
       // Own members only: what every object inherits was not sent by the client.
-      if (Object.hasOwn(input, name)) value[name] = model((input as Record<string, unknown>)[name], place, faults);
+      if (Object.hasOwn(input, name))
+        value[name] = model((input as Record<string, unknown>)[name], place, faults);
       else faults.push(fault("missing", place, "Field required", input));
     }
     return value as T;

@@ -1,12 +1,16 @@
 import type { IncomingMessage } from "node:http";
 
-import { type HttpError, JSON_HEADERS } from "./error.ts";
+import { type HttpError, JSON_HEADERS } from "./reply.ts";
 
 /**
  * What a handler returns; `json()` makes one. `headers`: field names and values in turn, with Content-Type and
  * Cache-Control, without Content-Length.
  */
-export type Reply = Readonly<{ status: number; headers: readonly string[]; body: string | Uint8Array }>;
+export type Reply = Readonly<{
+  status: number;
+  headers: readonly string[];
+  body: string | Uint8Array;
+}>;
 
 /** What a dependency or a handler may know of its request. */
 export interface Context {
@@ -32,7 +36,12 @@ export type Dependency = (context: Context) => Refusal | Promise<Refusal>;
 export type Refusal = HttpError | undefined | void;
 
 /** One thing that is wrong with a body, in the shape of pydantic's errors. */
-export interface Fault { readonly type: string; readonly loc: Location; readonly msg: string; readonly input?: unknown }
+export interface Fault {
+  readonly type: string;
+  readonly loc: Location;
+  readonly msg: string;
+  readonly input?: unknown;
+}
 
 /** The way to a value: "body", then the names and indices that lead there. */
 export type Location = readonly (string | number)[];
@@ -64,9 +73,18 @@ export function route(declaration: Declaration<undefined>): Route;
 /** Fills in what a declaration leaves out. */
 export function route<T>(declaration: Declaration<T>): Route {
   // Only its own model makes the handler's body, so the pair may forget what T is.
-  return { dependencies: [], body: undefined, includeInSchema: true, limited: true, ...declaration } as Route;
+  return {
+    dependencies: [],
+    body: undefined,
+    includeInSchema: true,
+    limited: true,
+    ...declaration,
+  } as Route;
 }
 
 /** An answer whose body is `value` as JSON; `headers`: further names and values in turn. */
-export const json = (status: number, value: unknown, headers: readonly string[] = []): Reply =>
-  ({ status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) });
+export const json = (status: number, value: unknown, headers: readonly string[] = []): Reply => ({
+  status,
+  headers: [...JSON_HEADERS, ...headers],
+  body: JSON.stringify(value),
+});

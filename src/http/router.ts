@@ -1,6 +1,6 @@
 import { METHODS } from "node:http";
 
-import { HttpError } from "./error.ts";
+import { HttpError } from "./reply.ts";
 import type { Route } from "./route.ts";
 
 /** The route for a method and a path, or the 404, 405 or 307 to answer; `query` is "" or starts with "?". */
@@ -13,13 +13,15 @@ export function createRouter(routes: readonly Route[]): Router {
     const { method, path } = route;
     const methods = resources.get(path) ?? new Map<string, Route>();
     const earlier = methods.get(method);
-    const again = earlier && `the same method and path as routes[${routes.indexOf(earlier)}] ${method} ${path}`;
+    const again =
+      earlier && `the same method and path as routes[${routes.indexOf(earlier)}] ${method} ${path}`;
     const fault = faultOf(route) ?? again;
     if (fault !== undefined) throw new Error(`routes[${index}] ${method} ${path}: ${fault}`);
     resources.set(path, methods.set(method, route));
     if (method === "GET") methods.set("HEAD", route);
   });
-  return (method, path, query) => resources.get(path)?.get(method) ?? refusal(resources, path, query);
+  return (method, path, query) =>
+    resources.get(path)?.get(method) ?? refusal(resources, path, query);
 }
 
 /** Splits a request target into path and query, in origin-form or absolute-form (RFC 9112 3.2); decodes nothing. */
@@ -45,10 +47,13 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
   if (!METHODS.includes(method)) return "the method must be one of node:http's, in capitals";
   if (method === "HEAD") return "HEAD is answered by the GET route";
   if (method === "CONNECT") return "CONNECT is for proxies";
-  if (!PATH.test(path)) return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";
+  if (!PATH.test(path))
+    return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";
   if (method === "GET" && body !== undefined) return "a GET request has no body to check";
   // From source, nobody has checked the types.
-  const isCallable = [handler, body ?? handler, ...dependencies].every((part) => typeof part === "function");
+  const isCallable = [handler, body ?? handler, ...dependencies].every(
+    (part) => typeof part === "function",
+  );
   if (!isCallable) return "the handler, the body's model and each dependency must be functions";
   return undefined;
 }
@@ -56,7 +61,8 @@ function faultOf({ method, path, dependencies, body, handler }: Route): string |
 /** The answer where a path has no route for the method, or none at all: without its last slash it may have one. */
 function refusal(resources: Resources, path: string, query: string): HttpError {
   const methods = resources.get(path)?.keys();
-  if (methods !== undefined) return new HttpError(405, "Method Not Allowed", ["Allow", [...methods].sort().join(", ")]);
+  if (methods !== undefined)
+    return new HttpError(405, "Method Not Allowed", ["Allow", [...methods].sort().join(", ")]);
   const bare = path.slice(0, -1);
   if (!path.endsWith("/") || !resources.has(bare)) return NOT_FOUND;
   // Relative, so that neither the client's Host nor a prefix that a proxy strips matters.

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 
 import { declaredLength } from "./body.ts";
-import type { HttpError } from "./error.ts";
+import type { HttpError } from "./reply.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import type { Reply } from "./route.ts";
 
@@ -11,8 +11,10 @@ import type { Reply } from "./route.ts";
  */
 export function send(exchange: Exchange, { status, headers, body }: Reply): void {
   const { request, response, requestId, connection } = exchange;
-  const isValid = status >= 200 && status <= 599 && (typeof body === "string" || body instanceof Uint8Array);
-  if (!isValid) throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
+  const isValid =
+    status >= 200 && status <= 599 && (typeof body === "string" || body instanceof Uint8Array);
+  if (!isValid)
+    throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
   const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
   // RFC 9110 8.6: no Content-Length where there can be no content, unless it is that of the GET.
   const length = Buffer.byteLength(body);
@@ -20,7 +22,8 @@ export function send(exchange: Exchange, { status, headers, body }: Reply): void
   const isUnread = !request.complete && declaredLength(request) > MAX_DRAINED_BYTES;
   const lingers = !exchange.inStep || exchange.bodyError !== undefined || isUnread;
   // While draining, only the last of several: node:http closes after the one that says so.
-  if (lingers || (exchange.draining && connection.last === exchange)) fields.push("Connection", "close");
+  if (lingers || (exchange.draining && connection.last === exchange))
+    fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
   if (lingers) {
     connection.closing = true;
@@ -71,7 +74,15 @@ function linger(connection: Connection): void {
 }
 
 function rawAnswer({ status, headers, body }: HttpError, requestId: string): string {
-  const fields = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers, "Connection", "close"];
+  const fields = [
+    "X-Request-Id",
+    requestId,
+    "X-Content-Type-Options",
+    "nosniff",
+    ...headers,
+    "Connection",
+    "close",
+  ];
   fields.push("Content-Length", String(Buffer.byteLength(body)), "Date", new Date().toUTCString());
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 
 import { checkBodyFields, parseBody, readBody } from "./body.ts";
 import { Connections } from "./connections.ts";
-import { HttpError } from "./error.ts";
+import { HttpError } from "./reply.ts";
 import { Exchange, type Reports, requestIdOf } from "./exchange.ts";
 import { checkHead, HEADER_LIMITS, HEADER_TOO_LARGE, isExpecting, NOT_HTTP } from "./head.ts";
 import type { Reply, Route } from "./route.ts";
@@ -11,13 +11,22 @@ import { createRouter, type Router } from "./router.ts";
 import { send, sendRaw, stopAtLimit } from "./send.ts";
 
 /** What the service will not exceed; times in ms, sizes in bytes. */
-export type Limits = Readonly<Record<"maxBodyBytes" | "maxInFlight" | "maxConnections" | Timeout, number>>;
+export type Limits = Readonly<
+  Record<"maxBodyBytes" | "maxInFlight" | "maxConnections" | Timeout, number>
+>;
 type Timeout = "headersTimeoutMs" | "requestTimeoutMs" | "keepAliveTimeoutMs";
 
 /** A server that isn't listening yet, and its connections. */
-export interface Service { readonly server: Server; readonly connections: Connections }
+export interface Service {
+  readonly server: Server;
+  readonly connections: Connections;
+}
 
-interface Internals { readonly connections: Connections; readonly router: Router; readonly limits: Limits }
+interface Internals {
+  readonly connections: Connections;
+  readonly router: Router;
+  readonly limits: Limits;
+}
 
 /** Puts the routes behind a node:http server. Throws when the route table holds a mistake. */
 export function createService(routes: readonly Route[], limits: Limits, reports: Reports): Service {
@@ -37,7 +46,10 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   // node:http drops what is past this without a word: one more than checkHead() lets through.
   server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;
-  const timer = setInterval(() => connections.closeIdle(limits.keepAliveTimeoutMs), CHECK_INTERVAL_MS).unref();
+  const timer = setInterval(
+    () => connections.closeIdle(limits.keepAliveTimeoutMs),
+    CHECK_INTERVAL_MS,
+  ).unref();
   server.on("close", () => clearInterval(timer));
   server.on("connection", (socket) => connections.add(socket));
   const onRequest = receive.bind(undefined, service);
@@ -46,7 +58,9 @@ export function createService(routes: readonly Route[], limits: Limits, reports:
   server.on("connect", (_request, socket) => {
     refuseBytes(service, "HPE_CONNECT", socket.resume().on("error", () => {}) as Socket);
   });
-  server.on("clientError", ({ code }: NodeJS.ErrnoException, socket) => refuseBytes(service, code, socket as Socket));
+  server.on("clientError", ({ code }: NodeJS.ErrnoException, socket) =>
+    refuseBytes(service, code, socket as Socket),
+  );
   server.on("timeout", (socket) => socket.writableLength > 0 && socket.destroy());
   return { server, connections };
 }
@@ -57,7 +71,11 @@ const CHECK_INTERVAL_MS = 1000;
  * The life of one request, up to its body. Never rejects. The order of the checks is the contract's: what a caller
  * without a key can learn ends with the dependencies.
  */
-async function receive(service: Internals, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function receive(
+  service: Internals,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const connection = service.connections.get(request.socket);
   // What follows the last request of a connection is ignored (RFC 9112 9.6).
   if (connection === undefined || connection.closing) return void request.resume();
@@ -76,7 +94,8 @@ async function receive(service: Internals, request: IncomingMessage, response: S
     }
     const unfit = route.body && checkBodyFields(request, service.limits.maxBodyBytes);
     if (unfit) return answer(exchange, unfit);
-    if (route.limited && service.connections.inFlight > service.limits.maxInFlight) return answer(exchange, TOO_BUSY);
+    if (route.limited && service.connections.inFlight > service.limits.maxInFlight)
+      return answer(exchange, TOO_BUSY);
     if (route.body === undefined) return handle(exchange, route);
     if (!exchange.inStep) response.writeContinue();
     exchange.inStep = true;
@@ -87,7 +106,11 @@ async function receive(service: Internals, request: IncomingMessage, response: S
 }
 
 /** The rest of it: from the body, or the reason why it can't be had, to the answer. Never throws. */
-function handle(exchange: Exchange, { body: model, handler }: Route, bytes?: Buffer | HttpError): void {
+function handle(
+  exchange: Exchange,
+  { body: model, handler }: Route,
+  bytes?: Buffer | HttpError,
+): void {
   // Refused while the body was on its way.
   if (exchange.ended) return;
   const fail = (error: unknown): void => answer(exchange, refusalOf(exchange, error));
@@ -121,14 +144,23 @@ function refusalOf({ connection, requestId }: Exchange, error: unknown): HttpErr
   return INTERNAL_SERVER_ERROR;
 }
 
-const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", ["Retry-After", "1"]);
+const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", [
+  "Retry-After",
+  "1",
+]);
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
 
 /** What node:http's parser or its clock objects to, as the answer to give. */
 const REFUSALS: Readonly<Record<string, HttpError>> = {
   HPE_HEADER_OVERFLOW: HEADER_TOO_LARGE,
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: new HttpError(413, "Content Too Large: the chunk extensions are too long"),
-  ERR_HTTP_REQUEST_TIMEOUT: new HttpError(408, "Request Timeout: the request has not arrived in time"),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: new HttpError(
+    413,
+    "Content Too Large: the chunk extensions are too long",
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: new HttpError(
+    408,
+    "Request Timeout: the request has not arrived in time",
+  ),
 };
 
 /** Answers what node:http can't make a request of. It is called again with each further read. */

@@ -5,5 +5,6 @@ export const health: Route = route({
   method: "GET",
   path: "/health",
   limited: false,
-  handler: (_body, { draining }) => (draining ? json(503, { status: "draining" }) : json(200, { status: "ok" })),
+  handler: (_body, { draining }) =>
+    draining ? json(503, { status: "draining" }) : json(200, { status: "ok" }),
 });

@@ -1,8 +1,15 @@
 import { randomUUID } from "node:crypto";
 
-import { HttpError } from "../http/error.ts";
+import { HttpError } from "../http/reply.ts";
 import { object, string } from "../http/model.ts";
-import { type Context, type Dependency, json, type Reply, type Route, route } from "../http/route.ts";
+import {
+  type Context,
+  type Dependency,
+  json,
+  type Reply,
+  type Route,
+  route,
+} from "../http/route.ts";
 
 /** `POST /process`, for callers that pass the guard. `delayMs`: how long the stand-in pretends to work. */
 export function processRoute(validateAuthentication: Dependency, delayMs: number): Route {
@@ -31,6 +38,7 @@ function fakeProcessing(status: string, delayMs: number, context: Context): Repl
   });
 }
 
-const resultOf = (status: string): Reply => status === "SUCCESS" ? json(200, { status, id: randomUUID() }) : FAILED;
+const resultOf = (status: string): Reply =>
+  status === "SUCCESS" ? json(200, { status, id: randomUUID() }) : FAILED;
 
 const FAILED = new HttpError(500, "Task processing failed");

@@ -44,20 +44,64 @@ test("--days sets the expiry, counted from now and cut to whole seconds", () => 
     assert.equal(exitCode, 0);
     assert.match(stdout, new RegExp(`^ci sha256:[0-9a-f]{64} expires=${date}\n$`));
     const [key] = parseKeysFile(Buffer.from(stdout)).keys;
-    assert.ok(key && keyState(key, NOW) === "active" && keyState(key, Date.parse(date)) === "expired");
+    assert.ok(
+      key && keyState(key, NOW) === "active" && keyState(key, Date.parse(date)) === "expired",
+    );
   }
 });
 
 test("misuse prints one usage line on stderr, no key, and exits 64", () => {
-  const misuses = [[""], ["-"], ["--"], ["CI"], ["a b"], ["-a"], ["_a"], ["é"], ["a\n"], ["a.b"], ["a".repeat(33)],
-    ["__proto__"], [`ci sha256:${"0".repeat(64)}`], ["ci", "backup"], ["ci", ""], ["ci", "90"], ["--days"],
-    ["--days", "90"], ["--days=90"], ["ci", "--days"], ["ci", "--days="], ["ci", "--days", ""], ["ci", "--days", "0"],
-    ["ci", "--days", "-1"], ["ci", "--days=-1"], ["ci", "--days", "3651"], ["ci", "--days", "99999"],
-    ["ci", "--days", "1.5"], ["ci", "--days", "1e2"], ["ci", "--days", "0x10"], ["ci", "--days", "09"],
-    ["ci", "--days", " 9"], ["ci", "--days", "9\n"], ["ci", "--days", "+9"], ["ci", "--days", "ten"],
-    ["ci", "--days", "Infinity"], ["ci", "--days", "NaN"], ["ci", "--days", "٩"], ["ci", "--day", "9"],
-    ["ci", "--Days", "9"], ["ci", "-d", "9"], ["ci", "--no-days"], ["ci", "--force"], ["ci", "--help"], ["--help"],
-    ["-h"], ["--version"], ["ci", "--days", "9", "x"], ["ci", "--", "--days", "9"]];
+  const misuses = [
+    [""],
+    ["-"],
+    ["--"],
+    ["CI"],
+    ["a b"],
+    ["-a"],
+    ["_a"],
+    ["é"],
+    ["a\n"],
+    ["a.b"],
+    ["a".repeat(33)],
+    ["__proto__"],
+    [`ci sha256:${"0".repeat(64)}`],
+    ["ci", "backup"],
+    ["ci", ""],
+    ["ci", "90"],
+    ["--days"],
+    ["--days", "90"],
+    ["--days=90"],
+    ["ci", "--days"],
+    ["ci", "--days="],
+    ["ci", "--days", ""],
+    ["ci", "--days", "0"],
+    ["ci", "--days", "-1"],
+    ["ci", "--days=-1"],
+    ["ci", "--days", "3651"],
+    ["ci", "--days", "99999"],
+    ["ci", "--days", "1.5"],
+    ["ci", "--days", "1e2"],
+    ["ci", "--days", "0x10"],
+    ["ci", "--days", "09"],
+    ["ci", "--days", " 9"],
+    ["ci", "--days", "9\n"],
+    ["ci", "--days", "+9"],
+    ["ci", "--days", "ten"],
+    ["ci", "--days", "Infinity"],
+    ["ci", "--days", "NaN"],
+    ["ci", "--days", "٩"],
+    ["ci", "--day", "9"],
+    ["ci", "--Days", "9"],
+    ["ci", "-d", "9"],
+    ["ci", "--no-days"],
+    ["ci", "--force"],
+    ["ci", "--help"],
+    ["--help"],
+    ["-h"],
+    ["--version"],
+    ["ci", "--days", "9", "x"],
+    ["ci", "--", "--days", "9"],
+  ];
   for (const args of misuses) {
     const { stdout, stderr, exitCode } = keygen(args, NOW);
     assert.deepEqual([stdout, exitCode], ["", 64], JSON.stringify(args));
@@ -86,16 +130,39 @@ test("the list has name, start of the hash, state and days left, and nothing els
 
 test("the days left in the list change at the second of the expiry, day by day", () => {
   const { keys } = parseKeysFile(Buffer.from(keygen(["ci", "--days", "2"], NOW).stdout));
-  const states = [0, 1, 2].map((days) => listKeys(keys, NOW - 999 + days * DAY).split("\n")[1]?.slice(44));
+  const states = [0, 1, 2].map((days) =>
+    listKeys(keys, NOW - 999 + days * DAY)
+      .split("\n")[1]
+      ?.slice(44),
+  );
   assert.deepEqual(states, ["active         2", "active         1", "expired        0"]);
 });
 
 test("days left are whole days, 0 once the key has expired, and none for a key that never does", () => {
-  const { keys } = parseKeysFile(Buffer.from(`ci sha256:${"1".repeat(64)} expires=2027-01-31T00:00:00Z`));
+  const { keys } = parseKeysFile(
+    Buffer.from(`ci sha256:${"1".repeat(64)} expires=2027-01-31T00:00:00Z`),
+  );
   const expires = keys[0]?.expires ?? NaN;
-  const rows: [number, number][] = [[-DAY, 1], [-DAY + 1, 0], [-1, 0], [0, 0], [DAY, 0], [-400.5 * DAY, 400]];
+  const rows: [number, number][] = [
+    [-DAY, 1],
+    [-DAY + 1, 0],
+    [-1, 0],
+    [0, 0],
+    [DAY, 0],
+    [-400.5 * DAY, 400],
+  ];
   for (const [offset, days] of rows) {
-    assert.equal(listKeys(keys, expires + offset).split("\n")[1]?.slice(59), String(days));
+    assert.equal(
+      listKeys(keys, expires + offset)
+        .split("\n")[1]
+        ?.slice(59),
+      String(days),
+    );
   }
-  assert.equal(listKeys(keySetOf({ default: "k" }), NOW).split("\n")[1]?.slice(59), "never expires");
+  assert.equal(
+    listKeys(keySetOf({ default: "k" }), NOW)
+      .split("\n")[1]
+      ?.slice(59),
+    "never expires",
+  );
 });

@@ -16,7 +16,8 @@ after(() => rmSync(base, { recursive: true, force: true }));
 
 const lineOf = (name: string, key: string, ...options: string[]): string =>
   [name, `sha256:${hash("sha256", key)}`, ...options].join(" ");
-const inDays = (days: number): string => `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
+const inDays = (days: number): string =>
+  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
 
 /** A service with a keys file that can be written anew. */
 interface Rotating extends Service {
@@ -28,7 +29,10 @@ interface Rotating extends Service {
   status(key: string): Promise<number | undefined>;
 }
 
-async function startRotating(lines: readonly string[], variables: Variables = {}): Promise<Rotating> {
+async function startRotating(
+  lines: readonly string[],
+  variables: Variables = {},
+): Promise<Rotating> {
   const directory = mkdtempSync(join(base, "d-"));
   const write = (...text: string[]): void => {
     writeFileSync(join(directory, "keys.new"), `${text.join("\n")}\n`, { mode: 0o600 });
@@ -91,7 +95,10 @@ for (const workers of ["1", "2"]) {
       await settles(service, OLD, 200);
       service.write(lineOf("ci", NEW));
       const event = await service.reload();
-      assert.deepEqual([event["level"], event["event"], event["keys"]], ["info", "keys_reloaded", 1]);
+      assert.deepEqual(
+        [event["level"], event["event"], event["keys"]],
+        ["info", "keys_reloaded", 1],
+      );
       await settles(service, OLD, 401);
       await settles(service, NEW, 200);
       assert.equal(await service.stop(), 0);
@@ -123,7 +130,13 @@ for (const workers of ["1", "2"]) {
       await settles(service, OLD, 401);
       assert.equal(await service.stop(), 0);
       const output = service.stdout() + service.stderr();
-      for (const secret of ["MaRkEr", OLD, NEW, hash("sha256", OLD), hash("sha256", NEW).slice(0, 16)])
+      for (const secret of [
+        "MaRkEr",
+        OLD,
+        NEW,
+        hash("sha256", OLD),
+        hash("sha256", NEW).slice(0, 16),
+      ])
         assert.ok(!output.includes(secret));
     });
 
@@ -165,16 +178,19 @@ for (const workers of ["1", "2"]) {
       const results: Record<string, number> = {};
       const load = async (keyOf: () => string): Promise<void> => {
         while (!stopped) {
-          const text = post('{"status":"SUCCESS"}', [], { key: keyOf() }).toString("latin1").repeat(5);
+          const text = post('{"status":"SUCCESS"}', [], { key: keyOf() })
+            .toString("latin1")
+            .repeat(5);
           const { answers, reset } = await exchange(service.port, text, { count: 5 });
           for (const { status } of answers) results[status] = (results[status] ?? 0) + 1;
           if (answers.length !== 5 || reset) results["lost"] = (results["lost"] ?? 0) + 1;
         }
       };
       let rotating = OLD;
-      const clients = [...Array<() => string>(4).fill(() => rotating), ...Array<() => string>(4).fill(() => OTHER)].map(
-        load,
-      );
+      const clients = [
+        ...Array<() => string>(4).fill(() => rotating),
+        ...Array<() => string>(4).fill(() => OTHER),
+      ].map(load);
       const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
       for (const [from, to] of [
         [OLD, NEW],
@@ -210,8 +226,14 @@ test("keys that expire within 14 days are warned about at start and at each relo
   ]);
   const warnings = (): string[] => service.events("warning").map(({ message }) => String(message));
   assert.equal(warnings().length, 1);
-  assert.match(warnings()[0] ?? "", /^key soon expires at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: add its successor/);
-  service.write(lineOf("gone", OTHER, "expires=2020-01-01T00:00:00Z"), lineOf("soon", OLD, `expires=${inDays(1)}`));
+  assert.match(
+    warnings()[0] ?? "",
+    /^key soon expires at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: add its successor/,
+  );
+  service.write(
+    lineOf("gone", OTHER, "expires=2020-01-01T00:00:00Z"),
+    lineOf("soon", OLD, `expires=${inDays(1)}`),
+  );
   await service.reload();
   await until(() => warnings().length === 3, "the warnings");
   assert.match(warnings()[1] ?? "", /^key gone expired at 2020-01-01T00:00:00Z: remove its line$/);
@@ -228,7 +250,10 @@ test("expired and not yet valid keys are denied like unknown ones, and the log h
   ]);
   for (const key of ["unknown", OLD, NEW]) {
     const { answers } = await exchange(service.port, post("{}", [], { key }));
-    assert.deepEqual([answers[0]?.status, answers[0]?.body], [401, '{"detail":"Invalid or missing API Key"}']);
+    assert.deepEqual(
+      [answers[0]?.status, answers[0]?.body],
+      [401, '{"detail":"Invalid or missing API Key"}'],
+    );
   }
   await until(() => service.events("request").length === 3, "the lines");
   assert.deepEqual(
@@ -247,7 +272,10 @@ test("a key becomes valid, and expires, at its second, without a reload", async 
   // A machine that stands still for longer than the key is valid shows nothing: the next one is valid for longer.
   for (let seconds = 2, seen = new Set<number>(); seen.size < 3; seconds *= 2) {
     assert.ok(seconds < 60, "the key is asked for before, in and after its time");
-    const [from, to] = [Math.ceil(Date.now() / 1000) + seconds, Math.ceil(Date.now() / 1000) + 2 * seconds];
+    const [from, to] = [
+      Math.ceil(Date.now() / 1000) + seconds,
+      Math.ceil(Date.now() / 1000) + 2 * seconds,
+    ];
     const at = (second: number): string => `${new Date(second * 1000).toISOString().slice(0, 19)}Z`;
     service.write(lineOf("short", OLD, `not_before=${at(from)}`, `expires=${at(to)}`));
     assert.equal((await service.reload())["event"], "keys_reloaded");
@@ -261,7 +289,11 @@ test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read agai
     const directory = mkdtempSync(join(base, "d-"));
     const write = (key: string): void => {
       writeFileSync(join(directory, "key"), `${key}\n`, { mode: 0o600 });
-      writeFileSync(join(directory, ".env"), `${name}=${name === "SERVICE_API_KEY" ? key : "key"}\n`, { mode: 0o600 });
+      writeFileSync(
+        join(directory, ".env"),
+        `${name}=${name === "SERVICE_API_KEY" ? key : "key"}\n`,
+        { mode: 0o600 },
+      );
     };
     write(OLD);
     const service = spawnService({ PORT: "0", PROCESS_DELAY_MS: "0" }, [], directory);
@@ -284,15 +316,23 @@ test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read agai
 test("a reload changes the keys and no other setting", async () => {
   const directory = mkdtempSync(join(base, "d-"));
   const write = (key: string, delay: number): void =>
-    writeFileSync(join(directory, ".env"), `SERVICE_API_KEY=${key}\nDOCS=off\nMAX_BODY_BYTES=${delay}\n`, {
-      mode: 0o600,
-    });
+    writeFileSync(
+      join(directory, ".env"),
+      `SERVICE_API_KEY=${key}\nDOCS=off\nMAX_BODY_BYTES=${delay}\n`,
+      {
+        mode: 0o600,
+      },
+    );
   write(OLD, 100);
   const service = spawnService({ PORT: "0", PROCESS_DELAY_MS: "0" }, [], directory);
   await service.until(() => service.port !== 0, "the service");
   write(NEW, 1);
   service.child.kill("SIGHUP");
   await until(() => service.events("keys_reloaded").length === 1, "the reload");
-  assert.equal((await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: NEW }))).answers[0]?.status, 200);
+  assert.equal(
+    (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: NEW }))).answers[0]
+      ?.status,
+    200,
+  );
   await service.stop();
 });

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 
 import { keySetOf, parseKeysFile } from "../../src/auth/keys.ts";
 import { createGuard, type Keyring } from "../../src/auth/security.ts";
-import { HttpError } from "../../src/http/error.ts";
+import { HttpError } from "../../src/http/reply.ts";
 import { type Context, json, route } from "../../src/http/route.ts";
 import { until } from "../service.ts";
 import { open } from "../support/client.ts";
@@ -20,7 +20,9 @@ const file = [
   `new sha256:${hash("sha256", FUTURE)} not_before=9999-01-01T00:00:00Z`,
 ].join("\n");
 
-const keyring: Keyring = { current: [...keySetOf({ default: KEY }), ...parseKeysFile(Buffer.from(file)).keys] };
+const keyring: Keyring = {
+  current: [...keySetOf({ default: KEY }), ...parseKeysFile(Buffer.from(file)).keys],
+};
 
 test("the guard is named as in the original, and takes the keys that are in force at the moment", () => {
   const own: Keyring = { current: keySetOf({ a: "1" }) };
@@ -31,7 +33,9 @@ test("the guard is named as in the original, and takes the keys that are in forc
     const context = { request, key: undefined, denied: undefined } as unknown as Context;
     const refusal = guard(context);
     assert.ok(
-      context.key === undefined ? refusal instanceof HttpError && refusal.status === 401 : refusal === undefined,
+      context.key === undefined
+        ? refusal instanceof HttpError && refusal.status === 401
+        : refusal === undefined,
     );
     return { key: context.key, denied: context.denied };
   };
@@ -137,8 +141,12 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
 
   const DENIAL =
     lines(
-      "HTTP/1.1 401 Unauthorized", "X-Content-Type-Options: nosniff", "Content-Type: application/json",
-      "Cache-Control: no-store", "WWW-Authenticate: X-API-Key", "Content-Length: 39",
+      "HTTP/1.1 401 Unauthorized",
+      "X-Content-Type-Options: nosniff",
+      "Content-Type: application/json",
+      "Cache-Control: no-store",
+      "WWW-Authenticate: X-API-Key",
+      "Content-Length: 39",
     ) + '{"detail":"Invalid or missing API Key"}';
 
   for (const [what, fields, denied] of DENIALS) {
@@ -155,7 +163,11 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     ["a body of 100 MB, declared", "Content-Length: 100000000", ""],
     ["a body in chunks", "Transfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"],
     ["a chunk past any limit", "Transfer-Encoding: chunked", "ffffffff\r\n{}"],
-    ["a key in a trailer", "Transfer-Encoding: chunked", `2\r\n{}\r\n0\r\nX-API-Key: ${KEY}\r\n\r\n`],
+    [
+      "a key in a trailer",
+      "Transfer-Encoding: chunked",
+      `2\r\n{}\r\n0\r\nX-API-Key: ${KEY}\r\n\r\n`,
+    ],
     ["a body that is only announced", "Content-Length: 5", ""],
     ["an expectation", "Content-Length: 2\r\nExpect: 100-continue", ""],
     ["the key in the body", `Content-Length: ${KEY_BODY.length}`, KEY_BODY],
@@ -163,7 +175,11 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
   ];
   for (const [what, framing, body] of BODIES) {
     test(`${what} without a key, or with a wrong one, is the same 401 before the body is looked at`, async () => {
-      assert.deepEqual(await ask([], { framing, body }), { text: DENIAL, denied: "missing", key: undefined });
+      assert.deepEqual(await ask([], { framing, body }), {
+        text: DENIAL,
+        denied: "missing",
+        key: undefined,
+      });
       assert.deepEqual(await ask(["X-API-Key: bad"], { framing, body }), {
         text: DENIAL,
         denied: "unknown",
@@ -173,14 +189,24 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
   }
 
   test("a key in the query doesn't count", async () => {
-    for (const target of [`/process?X-API-Key=${KEY}`, `/process?api_key=${KEY}`, `http://${KEY}@x/process`]) {
-      assert.deepEqual(await ask([], { target }), { text: DENIAL, denied: "missing", key: undefined });
+    for (const target of [
+      `/process?X-API-Key=${KEY}`,
+      `/process?api_key=${KEY}`,
+      `http://${KEY}@x/process`,
+    ]) {
+      assert.deepEqual(await ask([], { target }), {
+        text: DENIAL,
+        denied: "missing",
+        key: undefined,
+      });
     }
   });
 
   test("nothing that was denied has reached the handler", () => {
     assert.equal(service.answered.filter(({ denied }) => denied !== undefined).length > 40, true);
-    assert.ok(service.answered.every(({ denied, status }) => (denied === undefined) === (status !== 401)));
+    assert.ok(
+      service.answered.every(({ denied, status }) => (denied === undefined) === (status !== 401)),
+    );
   });
 
   const ACCEPTED: readonly (readonly [string, string, string])[] = [
@@ -194,22 +220,42 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
   for (const [what, field, name] of ACCEPTED) {
     test(`a right key ${what} is let through, and the log and the handler know its name`, async () => {
       const before = handled;
-      const { text, denied, key } = await ask([field], { framing: "Content-Length: 2", body: "{}" });
+      const { text, denied, key } = await ask([field], {
+        framing: "Content-Length: 2",
+        body: "{}",
+      });
       assert.deepEqual([text.endsWith(`"${name}"`), denied, key], [true, undefined, name]);
       await until(() => handled > before, "the handler");
     });
   }
 
   test("a right key beside its misuse elsewhere is still right", async () => {
-    const fields = [`X-API-Key: ${KEY}`, "Authorization: Bearer bad", "Cookie: X-API-Key=bad", "API-Key: bad"];
-    const { key } = await ask(fields, { target: "/process?X-API-Key=bad", framing: "Content-Length: 2", body: "{}" });
+    const fields = [
+      `X-API-Key: ${KEY}`,
+      "Authorization: Bearer bad",
+      "Cookie: X-API-Key=bad",
+      "API-Key: bad",
+    ];
+    const { key } = await ask(fields, {
+      target: "/process?X-API-Key=bad",
+      framing: "Content-Length: 2",
+      body: "{}",
+    });
     assert.equal(key, "default");
   });
 
   test("405, 307 and 404 need no key", async () => {
     for (const [request, status] of [
       [lines("GET /process HTTP/1.1", "Host: x"), 405],
-      [lines("OPTIONS /process HTTP/1.1", "Host: x", "Origin: http://a", "Access-Control-Request-Method: POST"), 405],
+      [
+        lines(
+          "OPTIONS /process HTTP/1.1",
+          "Host: x",
+          "Origin: http://a",
+          "Access-Control-Request-Method: POST",
+        ),
+        405,
+      ],
       [lines("DELETE /process/ HTTP/1.1", "Host: x"), 307],
       [lines("POST /nope HTTP/1.1", "Host: x"), 404],
     ] as const) {
@@ -235,10 +281,14 @@ test("a denial costs the same work whatever its reason: one hash, and every key 
   const guard = createGuard({ current: counted });
   const works = DENIALS.map(([, fields]) => {
     reads = 0;
-    const values = fields.filter((field) => /^x-api-key:/i.test(field)).map((field) => field.slice(10).trim());
+    const values = fields
+      .filter((field) => /^x-api-key:/i.test(field))
+      .map((field) => field.slice(10).trim());
     const headers = values.length === 0 ? {} : { "x-api-key": values.join(", ") };
     const rawHeaders = values.flatMap((value) => ["X-API-Key", value]);
-    assert.ok(guard({ request: { headers, rawHeaders } } as unknown as Context) instanceof HttpError);
+    assert.ok(
+      guard({ request: { headers, rawHeaders } } as unknown as Context) instanceof HttpError,
+    );
     return reads;
   });
   assert.deepEqual(new Set(works), new Set([counted.length]));

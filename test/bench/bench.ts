@@ -56,7 +56,9 @@ async function main(): Promise<void> {
 
 /** A program beside this one: compiled beside compiled, source beside source. */
 function siblingPath(path: string): string {
-  return fileURLToPath(new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
+  return fileURLToPath(
+    new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
+  );
 }
 
 /** The servers' working directory, with a file of 63 keys: with the one of the requests they are 64. */

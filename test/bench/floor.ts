@@ -17,7 +17,10 @@ function serve(): void {
       if (timingSafeEqual(sha256(presented), key)) readBody(request, response, delayMs);
       else answer(response, 401, DENIED);
     } else if (request.method === "GET" && request.url === "/docs") {
-      response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Content-Length": page.length });
+      response.writeHead(200, {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Length": page.length,
+      });
       response.end(page);
     } else {
       answer(response, 404, JSON.stringify({ detail: "Not Found" }));
@@ -25,7 +28,9 @@ function serve(): void {
   });
   server.keepAliveTimeout = 65_000;
   server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
-    process.stderr.write(`Listening on http://127.0.0.1:${(server.address() as AddressInfo).port}\n`);
+    process.stderr.write(
+      `Listening on http://127.0.0.1:${(server.address() as AddressInfo).port}\n`,
+    );
   });
 }
 
@@ -60,9 +65,17 @@ function faultsOf(text: string): object[] | undefined {
   } catch {
     return [{ type: "json_invalid", loc: ["body", 0], msg: "JSON decode error", input: {} }];
   }
-  if (input.status === undefined) return [{ type: "missing", loc: ["body", "status"], msg: "Field required", input }];
+  if (input.status === undefined)
+    return [{ type: "missing", loc: ["body", "status"], msg: "Field required", input }];
   if (input.status === "SUCCESS") return undefined;
-  return [{ type: "string_type", loc: ["body", "status"], msg: "Input should be a valid string", input: input.status }];
+  return [
+    {
+      type: "string_type",
+      loc: ["body", "status"],
+      msg: "Input should be a valid string",
+      input: input.status,
+    },
+  ];
 }
 
 function succeed(response: ServerResponse): void {
@@ -70,7 +83,10 @@ function succeed(response: ServerResponse): void {
 }
 
 function answer(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(body),
+  });
   response.end(body);
 }
 

@@ -65,9 +65,12 @@ async function run(command: Command): Promise<Result> {
 
 async function open(pool: Client[], { port, count, request }: Open): Promise<void> {
   while (pool.length < count) {
-    const batch = Array.from({ length: Math.min(BATCH, count - pool.length) }, () => createClient(port));
+    const batch = Array.from({ length: Math.min(BATCH, count - pool.length) }, () =>
+      createClient(port),
+    );
     pool.push(...(await Promise.all(batch)));
-    if (request !== undefined) await Promise.all(pool.slice(-batch.length).map((client) => once(client, request)));
+    if (request !== undefined)
+      await Promise.all(pool.slice(-batch.length).map((client) => once(client, request)));
   }
 }
 
@@ -78,7 +81,12 @@ function createClient(port: number): Promise<Client> {
       return true;
     };
     // Every read goes into the one buffer: no allocation, no stream events.
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer: READ_BUFFER, callback } });
+    const socket = connect({
+      port,
+      host: "127.0.0.1",
+      noDelay: true,
+      onread: { buffer: READ_BUFFER, callback },
+    });
     const client: Client = { socket, sentAt: 0, missing: 0, status: 0, answered: () => {} };
     socket.once("connect", () => resolve(client));
     socket.on("error", reject);

@@ -74,7 +74,8 @@ export async function measure(
     }
   }
   const figures = { of: figuresOf(of), beside: figuresOf(beside) };
-  for (const { pid } of pair.flatMap(({ processes }) => processes)) await ask({ do: "close", pool: String(pid) });
+  for (const { pid } of pair.flatMap(({ processes }) => processes))
+    await ask({ do: "close", pool: String(pid) });
   await ask({ do: "close", pool: "idle" });
   return { name: scenario.name, ...figures, ratio: ratioOf(of.samples, beside.samples) };
 }
@@ -83,7 +84,10 @@ function figuresOf({ name, processes, samples }: Side): Figures {
   return {
     server: name,
     cpuMicroseconds: lowerQuartile(samples.map((sample) => sample.cpuMicroseconds)),
-    perSecond: quantile(samples.map((sample) => sample.perSecond), 0.75),
+    perSecond: quantile(
+      samples.map((sample) => sample.perSecond),
+      0.75,
+    ),
     p50: lowerQuartile(samples.map((sample) => sample.p50)),
     p99: lowerQuartile(samples.map((sample) => sample.p99)),
     peakBytes: Math.max(...processes.map(({ pid }) => memoryOf(pid, "VmHWM"))),
@@ -91,7 +95,9 @@ function figuresOf({ name, processes, samples }: Side): Figures {
 }
 
 function ratioOf(of: readonly Sample[], beside: readonly Sample[]): Ratio {
-  const [dividends, divisors] = [of, beside].map((samples) => samples.map((sample) => sample.cpuMicroseconds));
+  const [dividends, divisors] = [of, beside].map((samples) =>
+    samples.map((sample) => sample.cpuMicroseconds),
+  );
   const ratios = dividends!.map((dividend, round) => dividend / divisors![round]!);
   return {
     min: Math.min(...ratios),

@@ -17,19 +17,33 @@ export function render({ machine, cores, starts, memory, outcomes }: Report): st
   const where = cores && `servers on core ${cores.servers}, client on core ${cores.client}`;
   const resources = starts.map(({ server, ms }, index) => {
     const { atStart, perIdleConnection, perRequestInFlight } = memory[index]!;
-    return [server, ms.toFixed(0), mebibytes(atStart), kibibytes(perIdleConnection), kibibytes(perRequestInFlight)];
+    return [
+      server,
+      ms.toFixed(0),
+      mebibytes(atStart),
+      kibibytes(perIdleConnection),
+      kibibytes(perRequestInFlight),
+    ];
   });
-  return [
-    `${machine}; ${where ?? "no core is set aside for the servers"}.`,
-    table(FIGURES, outcomes.flatMap(figureRows)),
-    table(RATIOS, outcomes.map(ratioRow)),
-    table(RESOURCES, resources),
-  ].join("\n\n") + "\n";
+  return (
+    [
+      `${machine}; ${where ?? "no core is set aside for the servers"}.`,
+      table(FIGURES, outcomes.flatMap(figureRows)),
+      table(RATIOS, outcomes.map(ratioRow)),
+      table(RESOURCES, resources),
+    ].join("\n\n") + "\n"
+  );
 }
 
 const FIGURES = ["scenario", "server", "CPU µs", "requests/s", "p50 ms", "p99 ms", "peak MiB"];
 const RATIOS = ["CPU per request", "of lower quartiles", "min", "median", "max", "peak memory"];
-const RESOURCES = ["server", "first answer ms", "MiB at start", "KiB per idle connection", "KiB per request in flight"];
+const RESOURCES = [
+  "server",
+  "first answer ms",
+  "MiB at start",
+  "KiB per idle connection",
+  "KiB per request in flight",
+];
 
 function figureRows({ name, of, beside }: Outcome): string[][] {
   return [of, beside].map(({ server, cpuMicroseconds, perSecond, p50, p99, peakBytes }) => [
@@ -39,7 +53,13 @@ function figureRows({ name, of, beside }: Outcome): string[][] {
 }
 
 function ratioRow({ name, of, beside, ratio }: Outcome): string[] {
-  const ratios = [ratio.ofQuartiles, ratio.min, ratio.median, ratio.max, of.peakBytes / beside.peakBytes];
+  const ratios = [
+    ratio.ofQuartiles,
+    ratio.min,
+    ratio.median,
+    ratio.max,
+    of.peakBytes / beside.peakBytes,
+  ];
   return [`${name}: ${of.server} / ${beside.server}`, ...ratios.map((value) => value.toFixed(2))];
 }
 
@@ -53,12 +73,18 @@ function kibibytes(bytes: number): string {
 
 /** A Markdown table, its columns aligned: the numbers to the right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
   const isText = head.map((_, column) => rows.some((row) => Number.isNaN(Number(row[column]))));
   const line = (cells: readonly string[]): string => {
-    const padded = cells.map((cell, i) => (isText[i] ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)));
+    const padded = cells.map((cell, i) =>
+      isText[i] ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
+    );
     return `| ${padded.join(" | ")} |`;
   };
-  const rule = widths.map((width, i) => (isText[i] ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  const rule = widths.map((width, i) =>
+    isText[i] ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
   return [line(head), line(rule), ...rows.map(line)].join("\n");
 }

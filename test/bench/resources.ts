@@ -25,9 +25,13 @@ export interface Holdings {
 export async function measureStarts(start: Start, count: number): Promise<StartTime[]> {
   const times = { service: [] as number[], floor: [] as number[] };
   for (let round = 0; round < count; round += 1) {
-    for (const server of ["service", "floor"] as const) times[server].push(await startTime(start, server));
+    for (const server of ["service", "floor"] as const)
+      times[server].push(await startTime(start, server));
   }
-  return (["service", "floor"] as const).map((server) => ({ server, ms: lowerQuartile(times[server]) }));
+  return (["service", "floor"] as const).map((server) => ({
+    server,
+    ms: lowerQuartile(times[server]),
+  }));
 }
 
 async function startTime(start: Start, name: ServerName): Promise<number> {

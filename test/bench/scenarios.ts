@@ -40,11 +40,25 @@ const DOCS = "GET /docs HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 
 /** All that is measured. */
 export function scenarios(isQuick: boolean): Scenario[] {
-  const pair = { of: "service", beside: "floor", status: 200, connections: 50, idle: 0, spreadMs: 0 } as const;
+  const pair = {
+    of: "service",
+    beside: "floor",
+    status: 200,
+    connections: 50,
+    idle: 0,
+    spreadMs: 0,
+  } as const;
   const processes = isQuick ? 2 : 3;
   const usual = { ...pair, processes, ms: isQuick ? 300 : 1000, rounds: isQuick ? 4 : 9 };
   const burst = isQuick ? { ms: 1000, rounds: 2 } : { ms: 2500, rounds: 6 };
-  const slow = { ...pair, ...burst, processes: 1, of: "slow service", beside: "slow floor", spreadMs: 500 } as const;
+  const slow = {
+    ...pair,
+    ...burst,
+    processes: 1,
+    of: "slow service",
+    beside: "slow floor",
+    spreadMs: 500,
+  } as const;
   return [
     { ...usual, name: "accepted", request: ACCEPTED },
     { ...usual, name: "accepted, log on", of: "service with log", request: ACCEPTED },
@@ -52,7 +66,13 @@ export function scenarios(isQuick: boolean): Scenario[] {
     { ...usual, name: "422", request: INVALID, status: 422 },
     { ...usual, name: "docs page", request: DOCS },
     { ...slow, name: "4,000 connections, 500 ms", connections: 4000, request: ACCEPTED },
-    { ...usual, name: "64 keys beside 1", of: "service with 64 keys", beside: "service", request: ACCEPTED },
+    {
+      ...usual,
+      name: "64 keys beside 1",
+      of: "service with 64 keys",
+      beside: "service",
+      request: ACCEPTED,
+    },
     {
       ...usual,
       processes: 1,

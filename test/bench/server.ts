@@ -50,7 +50,10 @@ export function startServer(
   child.stdout.resume(); // the log is read, and dropped
   return new Promise((resolve, reject) => {
     let said = "";
-    const timer = setTimeout(() => reject(new Error(`${command} ${rest.join(" ")} doesn't listen: ${said}`)), 20_000);
+    const timer = setTimeout(
+      () => reject(new Error(`${command} ${rest.join(" ")} doesn't listen: ${said}`)),
+      20_000,
+    );
     child.once("exit", () => reject(new Error(`${command} ${rest.join(" ")} has ended: ${said}`)));
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text;
@@ -86,7 +89,9 @@ export function cpuTimeOf(pid: number): number {
 
 // [[dd-]hh:]mm:ss[.hundredths]
 function cpuTimeByPs(pid: number): number {
-  const fields = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" }).trim().split(/[-:]/);
+  const fields = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" })
+    .trim()
+    .split(/[-:]/);
   const [seconds = 0, minutes = 0, hours = 0, days = 0] = fields.map(Number).reverse();
   return 1e6 * (seconds + 60 * (minutes + 60 * (hours + 24 * days)));
 }
@@ -94,7 +99,9 @@ function cpuTimeByPs(pid: number): number {
 /** The memory a process has now (`VmRSS`), or had at its peak (`VmHWM`), in bytes; without /proc always now. */
 export function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   if (!existsSync(`/proc/${pid}/status`)) {
-    return 1024 * Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }));
+    return (
+      1024 * Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }))
+    );
   }
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]);

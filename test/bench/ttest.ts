@@ -49,11 +49,17 @@ function measure(check: (presented: string) => boolean): number {
 // The tail is noise (other processes, garbage collection): the largest |t| after cutting it at several places.
 function worstT(times: Float64Array[]): number {
   const sorted = Float64Array.from(times.flatMap((all) => [...all])).sort();
-  const cuts = [0.5, 0.75, 0.9, 0.95, 0.99, 1].map((part) => sorted[Math.ceil(part * sorted.length) - 1] ?? 0);
-  return Math.max(...cuts.map((cut) => {
-    const [a, b] = times.map((all) => moments(all.filter((time) => time <= cut)));
-    return Math.abs(a!.mean - b!.mean) / Math.sqrt(a!.variance / a!.count + b!.variance / b!.count);
-  }));
+  const cuts = [0.5, 0.75, 0.9, 0.95, 0.99, 1].map(
+    (part) => sorted[Math.ceil(part * sorted.length) - 1] ?? 0,
+  );
+  return Math.max(
+    ...cuts.map((cut) => {
+      const [a, b] = times.map((all) => moments(all.filter((time) => time <= cut)));
+      return (
+        Math.abs(a!.mean - b!.mean) / Math.sqrt(a!.variance / a!.count + b!.variance / b!.count)
+      );
+    }),
+  );
 }
 
 function moments(values: Float64Array): { mean: number; variance: number; count: number } {

@@ -52,10 +52,14 @@ const FLAGS = [
 /** Starts chromedriver and one Chromium with a profile that is deleted at the end. */
 export async function launch(...flags: string[]): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "docs-test-"));
-  const driver = spawn("/usr/bin/chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "ignore"] });
+  const driver = spawn("/usr/bin/chromedriver", ["--port=0"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const base = `http://127.0.0.1:${await portOf(driver)}/session`;
   const args = [...FLAGS, `--user-data-dir=${profile}`, "--window-size=1280,900", ...flags];
-  const capabilities = { alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 20_000 } } };
+  const capabilities = {
+    alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 20_000 } },
+  };
   const { sessionId } = (await call("POST", base, { capabilities })) as { sessionId: string };
   return commands(`${base}/${sessionId}`, async () => {
     const ended = new Promise((resolve) => driver.once("exit", resolve));
@@ -70,22 +74,27 @@ function commands(session: string, end: () => Promise<void>): Browser {
   const get = (path: string): Promise<unknown> => call("GET", session + path);
   const find = (value: string): Promise<Element> =>
     post("/element", { using: "css selector", value }) as Promise<Element>;
-  const element = async (selector: string): Promise<string> => `/element/${idOf(await find(selector))}`;
+  const element = async (selector: string): Promise<string> =>
+    `/element/${idOf(await find(selector))}`;
   return {
     open: async (url) => void (await post("/url", { url })),
-    run: <T>(script: string, ...args: unknown[]) => post("/execute/sync", { script, args }) as Promise<T>,
+    run: <T>(script: string, ...args: unknown[]) =>
+      post("/execute/sync", { script, args }) as Promise<T>,
     find,
     click: async (selector) => void (await post(`${await element(selector)}/click`, {})),
     type: async (selector, text) => void (await post(`${await element(selector)}/value`, { text })),
     clear: async (selector) => void (await post(`${await element(selector)}/clear`, {})),
     press: async (keys) => {
-      const actions = [...keys].flatMap((value) => ["keyDown", "keyUp"].map((type) => ({ type, value })));
+      const actions = [...keys].flatMap((value) =>
+        ["keyDown", "keyUp"].map((type) => ({ type, value })),
+      );
       await post("/actions", { actions: [{ type: "key", id: "keyboard", actions }] });
     },
     label: (found) => get(`/element/${idOf(found)}/computedlabel`) as Promise<string>,
     role: (found) => get(`/element/${idOf(found)}/computedrole`) as Promise<string>,
     screenshot: async () => Buffer.from((await get("/screenshot")) as string, "base64"),
-    devtools: <T>(cmd: string, params: object = {}) => post("/goog/cdp/execute", { cmd, params }) as Promise<T>,
+    devtools: <T>(cmd: string, params: object = {}) =>
+      post("/goog/cdp/execute", { cmd, params }) as Promise<T>,
     close: async () => {
       await call("DELETE", session).finally(end);
     },
@@ -98,7 +107,9 @@ function idOf(element: Element): string {
 
 async function call(method: string, url: string, body?: object): Promise<unknown> {
   const response = await fetch(url, { method, ...(body && { body: JSON.stringify(body) }) });
-  const { value } = (await response.json()) as { value: { error?: string; message?: string } | null };
+  const { value } = (await response.json()) as {
+    value: { error?: string; message?: string } | null;
+  };
   if (!response.ok) throw new Error(`${value?.error}: ${value?.message?.split("\n")[0]}`);
   return value;
 }

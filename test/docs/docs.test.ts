@@ -50,7 +50,12 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   });
 
   const screen = (width: number, height: number): Promise<unknown> =>
-    browser.devtools("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false });
+    browser.devtools("Emulation.setDeviceMetricsOverride", {
+      width,
+      height,
+      deviceScaleFactor: 1,
+      mobile: false,
+    });
   const textOf = (selector: string): Promise<string> =>
     browser.run("return document.querySelector(arguments[0]).textContent", selector);
   const authorize = async (key: string): Promise<void> => {
@@ -77,10 +82,16 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     await new Promise((resolve) => setTimeout(resolve, 300));
     const paths = proxy.seen.map(({ url }) => url);
     assert.ok(paths.length <= 4, paths.join());
-    assert.deepEqual(proxy.seen.filter(({ status }) => status !== 200 && status !== 304), []);
-    const addresses = await browser.run<string[]>("return performance.getEntriesByType('resource').map((e) => e.name)");
+    assert.deepEqual(
+      proxy.seen.filter(({ status }) => status !== 200 && status !== 304),
+      [],
+    );
+    const addresses = await browser.run<string[]>(
+      "return performance.getEntriesByType('resource').map((e) => e.name)",
+    );
     assert.ok(addresses.length >= 2);
-    for (const address of addresses) assert.ok(address.startsWith(`${proxy.origin}/docs/`), address);
+    for (const address of addresses)
+      assert.ok(address.startsWith(`${proxy.origin}/docs/`), address);
     assert.deepEqual(await violations(), []);
   });
 
@@ -97,7 +108,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
 
   test("names its controls so that a person and a program find them", async () => {
     const labels = async (selector: string): Promise<string[]> => {
-      const elements = await browser.run<Element[]>("return [...document.querySelectorAll(arguments[0])]", selector);
+      const elements = await browser.run<Element[]>(
+        "return [...document.querySelectorAll(arguments[0])]",
+        selector,
+      );
       return Promise.all(elements.map((element) => browser.label(element)));
     };
     assert.deepEqual(await labels("input"), ["X-API-Key"]);
@@ -117,7 +131,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   test("sends what the textarea holds with the key, and shows status, meaning, time, header and body", async () => {
     assert.match(await textOf(ANSWER), /^No answer yet\.$/);
     await browser.click(SEND);
-    assert.match(await answered(/\d ms/), /^401 Unauthorized, \d+ msThe key is .*"Invalid or missing API Key"/s);
+    assert.match(
+      await answered(/\d ms/),
+      /^401 Unauthorized, \d+ msThe key is .*"Invalid or missing API Key"/s,
+    );
     await authorize("wrong");
     await browser.click(SEND);
     await answered(/401 Unauthorized/);
@@ -128,9 +145,15 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     assert.match(answer, /\{\n {2}"status": "SUCCESS",\n {2}"id": "[0-9a-f-]{36}"\n\}/);
     assert.match(answer, /\ncontent-type: application\/json\n/);
     assert.match(answer, /\nx-request-id: /);
-    assert.match(await send('{"status":1}', /422/), /422 Unprocessable \w+, .*"loc": \[\n *"body",\n *"status"/s);
+    assert.match(
+      await send('{"status":1}', /422/),
+      /422 Unprocessable \w+, .*"loc": \[\n *"body",\n *"status"/s,
+    );
     assert.match(await send("{", /json_invalid/), /422.*"error": /s);
-    assert.match(await send('{"status":"x"}', /500/), /500 Internal Server Error, .*"Task processing failed"/s);
+    assert.match(
+      await send('{"status":"x"}', /500/),
+      /500 Internal Server Error, .*"Task processing failed"/s,
+    );
     assert.deepEqual(
       proxy.seen.filter(({ url }) => url === "/process").map(({ headers }) => headers["x-api-key"]),
       [undefined, "wrong", KEY, KEY, KEY, KEY],
@@ -143,7 +166,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     await browser.click('[aria-label="Send GET /health"]');
     await answered(/200 OK, .*"status": "ok"/s, '[data-path="/health"] [aria-live]');
     const { method, headers = {}, body } = proxy.seen.at(-1) ?? {};
-    assert.deepEqual([method, headers["x-api-key"], headers["content-type"], body], ["GET", undefined, undefined, ""]);
+    assert.deepEqual(
+      [method, headers["x-api-key"], headers["content-type"], body],
+      ["GET", undefined, undefined, ""],
+    );
   });
 
   test("keeps the key in memory only: not in document, address, stores or command, and gone on reload", async () => {
@@ -194,7 +220,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       for (;;) {
         await browser.press(KEYS.tab);
         assert.ok(++tabs <= 15, `${tabs} Tabs`);
-        const stop = await browser.run<{ found: boolean; seen: boolean; text: string }>(FOCUS, selector);
+        const stop = await browser.run<{ found: boolean; seen: boolean; text: string }>(
+          FOCUS,
+          selector,
+        );
         assert.ok(stop.seen, `the focus on ${stop.text} can't be seen`);
         if (stop.found) return;
       }
@@ -214,17 +243,40 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   test("shows a command that sh runs to send the same bytes, whatever the body", async () => {
     await authorize(KEY);
     const odd = `{"status":"it's $HOME \`id\` \\"\\\\\\" !! é 漢 %s"}`;
-    for (const body of ['{"status":"SUCCESS"}', odd, "'", "''\\'", "@/etc/passwd", "", "{\n\n }\n"]) {
+    for (const body of [
+      '{"status":"SUCCESS"}',
+      odd,
+      "'",
+      "''\\'",
+      "@/etc/passwd",
+      "",
+      "{\n\n }\n",
+    ]) {
       proxy.seen.length = 0;
       await browser.run("document.querySelector('textarea').value = arguments[0]", body);
-      await browser.run("document.querySelector('textarea').dispatchEvent(new Event('input', { bubbles: true }))");
+      await browser.run(
+        "document.querySelector('textarea').dispatchEvent(new Event('input', { bubbles: true }))",
+      );
       await browser.click(SEND);
       await answered(/\d ms/);
       const command = await textOf(COMMAND);
-      assert.ok(command.includes('"X-API-Key: $API_KEY"') && command.includes("--data-raw "), command);
-      await run("sh", ["-c", command], { env: { PATH: "/usr/bin:/bin", API_KEY: KEY }, timeout: 10_000 });
+      assert.ok(
+        command.includes('"X-API-Key: $API_KEY"') && command.includes("--data-raw "),
+        command,
+      );
+      await run("sh", ["-c", command], {
+        env: { PATH: "/usr/bin:/bin", API_KEY: KEY },
+        timeout: 10_000,
+      });
       const [fetched, curled] = proxy.seen.map(({ method, url, headers, body }) => [
-        ...[method, url, body, headers["x-api-key"], headers["content-type"], headers["content-length"]],
+        ...[
+          method,
+          url,
+          body,
+          headers["x-api-key"],
+          headers["content-type"],
+          headers["content-length"],
+        ],
       ]);
       assert.deepEqual(curled, fetched);
     }
@@ -233,12 +285,17 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   test("copies the command, or selects it where there is no clipboard", async () => {
     const state = '[data-path="/process"] [role=status]';
     const setClipboard = (value: string): Promise<unknown> =>
-      browser.run(`Object.defineProperty(navigator, "clipboard", { value: ${value}, configurable: true })`);
+      browser.run(
+        `Object.defineProperty(navigator, "clipboard", { value: ${value}, configurable: true })`,
+      );
     await setClipboard("{ writeText: async (text) => (window.copied = text) }");
     await browser.click(COPY);
     assert.equal(await textOf(state), "Copied.");
     assert.equal(await browser.run("return copied"), await textOf(COMMAND));
-    for (const clipboard of ["undefined", "{ writeText: () => Promise.reject(new Error('denied')) }"]) {
+    for (const clipboard of [
+      "undefined",
+      "{ writeText: () => Promise.reject(new Error('denied')) }",
+    ]) {
       await browser.run("getSelection().empty()");
       await setClipboard(clipboard);
       await browser.click(COPY);
@@ -260,16 +317,24 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       assert.equal(await browser.run("return location.pathname"), "/svc/openapi.json");
       // The browser itself asks for an icon of a JSON document.
       const asked = prefixed.seen.filter(({ url }) => url !== "/favicon.ico");
-      assert.deepEqual(asked.filter(({ status }) => status !== 200 && status !== 307), []);
+      assert.deepEqual(
+        asked.filter(({ status }) => status !== 200 && status !== 307),
+        [],
+      );
     } finally {
       await prefixed.stop();
     }
   });
 
   test("says when a status is not in the document", async () => {
-    proxy.answers.set("/process", (_request, response) => response.writeHead(418).end("short and stout"));
+    proxy.answers.set("/process", (_request, response) =>
+      response.writeHead(418).end("short and stout"),
+    );
     const answer = await send("{}", /418/);
-    assert.match(answer, /^418 I'm a Teapot, \d+ msThe document does not declare this status\.short and stout/);
+    assert.match(
+      answer,
+      /^418 I'm a Teapot, \d+ msThe document does not declare this status\.short and stout/,
+    );
   });
 
   test("says in plain words when no answer comes, or only half of one", async () => {
@@ -291,7 +356,8 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       first = false;
     });
     await browser.click(SEND);
-    for (let tries = 0; tries < 100 && first; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let tries = 0; tries < 100 && first; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
     await browser.click(SEND);
     await answered(/second/);
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -299,7 +365,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   });
 
   test("shows the beginning of a large answer without freezing, and offers the whole", async () => {
-    const items = Array.from({ length: 12_000 }, (_, id) => ({ id, text: "é".repeat(8) + "x".repeat(72) }));
+    const items = Array.from({ length: 12_000 }, (_, id) => ({
+      id,
+      text: "é".repeat(8) + "x".repeat(72),
+    }));
     const large = JSON.stringify({ items });
     assert.ok(large.length > 1_200_000);
     proxy.answers.set("/process", (_request, response) => void response.end(large));
@@ -307,7 +376,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     const longest: number[] = [];
     for (let tries = 0; tries < 5 && (longest.at(-1) ?? 999) > 200; tries++) {
       await browser.run("observed.longTasks.length = 0");
-      const answer = await send("{}", new RegExp(`The first 20000 of ${pretty.length} characters\\.`));
+      const answer = await send(
+        "{}",
+        new RegExp(`The first 20000 of ${pretty.length} characters\\.`),
+      );
       assert.ok(answer.includes(pretty.slice(0, 20_000)) && answer.length < 22_000);
       await new Promise((resolve) => setTimeout(resolve, 200));
       longest.push(Math.max(0, ...(await browser.run<number[]>("return observed.longTasks"))));
@@ -316,7 +388,10 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     assert.equal(await browser.label(await browser.find(`${ANSWER} a`)), "Download");
     const directory = mkdtempSync(join(tmpdir(), "download-"));
     try {
-      await browser.devtools("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: directory });
+      await browser.devtools("Browser.setDownloadBehavior", {
+        behavior: "allow",
+        downloadPath: directory,
+      });
       await browser.click(`${ANSWER} a`);
       for (let tries = 0; tries < 200 && !readdirSync(directory).includes("answer.json"); tries++) {
         await new Promise((resolve) => setTimeout(resolve, 25));
@@ -330,7 +405,12 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
 
   test("is not wider than a small screen, nor than the window when the text is twice as large", async () => {
     const excess = "return [document.documentElement.scrollWidth, innerWidth]";
-    for (const [width, size] of [[320, "100%"], [1280, "200%"], [960, "200%"], [640, "200%"]] as const) {
+    for (const [width, size] of [
+      [320, "100%"],
+      [1280, "200%"],
+      [960, "200%"],
+      [640, "200%"],
+    ] as const) {
       await screen(width, 800);
       await browser.open(`${proxy.origin}/docs`);
       await browser.run("document.documentElement.style.fontSize = arguments[0]", size);
@@ -352,9 +432,15 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       const ground = luminance((colors["p"] as [string, string])[1]);
       assert.ok(scheme === "dark" ? ground < 0.05 : ground > 0.9, `${scheme}: ${ground}`);
       for (const [name, [front, back]] of Object.entries(colors)) {
-        const [low, high] = [luminance(front), luminance(back)].sort((a, b) => a - b) as [number, number];
+        const [low, high] = [luminance(front), luminance(back)].sort((a, b) => a - b) as [
+          number,
+          number,
+        ];
         const contrast = (high + 0.05) / (low + 0.05);
-        assert.ok(contrast >= (name.startsWith("border") ? 3 : 4.5), `${scheme} ${name}: ${contrast}`);
+        assert.ok(
+          contrast >= (name.startsWith("border") ? 3 : 4.5),
+          `${scheme} ${name}: ${contrast}`,
+        );
       }
     }
     await browser.devtools("Emulation.setEmulatedMedia", { features: [] });
@@ -366,9 +452,12 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       await browser.open(`${proxy.origin}/docs`);
       assert.equal(await browser.run(VISIBLE, "form, input, textarea, button"), 0);
       assert.ok((await browser.run<number>(VISIBLE, "h4")) > 15);
-      assert.equal(await browser.run(VISIBLE, "h1, h2, h3, h4, table, section > div"), await browser.run(
-        "return document.querySelectorAll('h1, h2, h3:not(form *), h4:not(form *), table, section > div').length",
-      ));
+      assert.equal(
+        await browser.run(VISIBLE, "h1, h2, h3, h4, table, section > div"),
+        await browser.run(
+          "return document.querySelectorAll('h1, h2, h3:not(form *), h4:not(form *), table, section > div').length",
+        ),
+      );
     } finally {
       await browser.devtools("Emulation.setScriptExecutionDisabled", { value: false });
     }
@@ -384,19 +473,28 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   });
 
   test("shows a hostile document's text as text, and runs none of it", async () => {
-    const attack = "</script></textarea></title><img src=x onerror=\"window.hacked = 1\">";
-    const document = JSON.parse(readFileSync(new URL("src/docs/openapi.json", root), "utf8")) as OpenApiDocument;
+    const attack = '</script></textarea></title><img src=x onerror="window.hacked = 1">';
+    const document = JSON.parse(
+      readFileSync(new URL("src/docs/openapi.json", root), "utf8"),
+    ) as OpenApiDocument;
     const { headers } = await fetch(`http://127.0.0.1:${service.port}/docs`);
     const policy = headers.get("content-security-policy") ?? "";
     proxy.answers.set("/docs", (_request, response) => {
-      response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy });
+      response.writeHead(200, {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": policy,
+      });
       response.end(renderPage(poison(document, attack)));
     });
     await browser.open(`${proxy.origin}/docs`);
     assert.equal(await browser.run("return document.images.length"), 0);
     assert.equal(await browser.run("return typeof hacked"), "undefined");
     assert.ok((await browser.run<string>("return document.body.innerText")).includes(attack));
-    assert.ok((await browser.run<string>("return document.querySelector('textarea').value")).includes("<img src=x"));
+    assert.ok(
+      (await browser.run<string>("return document.querySelector('textarea').value")).includes(
+        "<img src=x",
+      ),
+    );
     assert.deepEqual(await violations(), []);
   });
 });
@@ -454,6 +552,11 @@ const COLORS = `
 /** The relative luminance of an `rgb(…)` color, WCAG 2.2. */
 function luminance(color: string): number {
   const channels = (color.match(/[\d.]+/g) ?? []).slice(0, 3).map((text) => Number(text) / 255);
-  const linear = channels.map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
-  return [0.2126, 0.7152, 0.0722].reduce((sum, weight, index) => sum + weight * (linear[index] ?? NaN), 0);
+  const linear = channels.map((value) =>
+    value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
+  );
+  return [0.2126, 0.7152, 0.0722].reduce(
+    (sum, weight, index) => sum + weight * (linear[index] ?? NaN),
+    0,
+  );
 }

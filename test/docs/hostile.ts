@@ -4,8 +4,11 @@ export function poison<T>(value: T, attack: string): T {
 }
 
 function poisoned(value: unknown, attack: string): unknown {
-  if (typeof value === "string") return /^(#\/.*|apiKey|header)$/.test(value) ? value : attack + value;
+  if (typeof value === "string")
+    return /^(#\/.*|apiKey|header)$/.test(value) ? value : attack + value;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => poisoned(item, attack));
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, poisoned(item, attack)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, poisoned(item, attack)]),
+  );
 }

@@ -37,7 +37,13 @@ export async function startProxy(port: number, prefix = ""): Promise<Proxy> {
     if (path === undefined) outgoing.writeHead(404).end();
     else if (answer !== undefined) answer(incoming, outgoing);
     else {
-      const onward = request({ port, host: "127.0.0.1", method, path, headers: { ...headers, connection: "close" } });
+      const onward = request({
+        port,
+        host: "127.0.0.1",
+        method,
+        path,
+        headers: { ...headers, connection: "close" },
+      });
       onward.on("response", (response) => {
         outgoing.writeHead(response.statusCode ?? 0, response.rawHeaders);
         response.pipe(outgoing);

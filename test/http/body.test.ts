@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { checkBodyFields, declaredLength, parseBody, readBody } from "../../src/http/body.ts";
-import { HttpError } from "../../src/http/error.ts";
+import { HttpError } from "../../src/http/reply.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { object, string } from "../../src/http/model.ts";
 import { json, route } from "../../src/http/route.ts";
@@ -26,7 +26,8 @@ function refusal(action: () => unknown): HttpError | undefined {
   return result instanceof HttpError ? result : undefined;
 }
 
-const NO_BODY = '{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}';
+const NO_BODY =
+  '{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}';
 
 test("a body has its Content-Length, chunks have any, and without either there is none", () => {
   const rows: readonly (readonly [Record<string, string>, number])[] = [
@@ -43,11 +44,24 @@ test("a body has its Content-Length, chunks have any, and without either there i
 });
 
 const TYPES = [
-  "application/json", "APPLICATION/JSON", "Application/Json", "application/json;charset=UTF-8",
-  "application/json; charset=latin-1", 'application/json ; Charset="utf-8"', "application/json ;", "application/json;",
-  "application/json\t;x", "application/json ", "application/json;charset=utf-16", "application/vnd.x+json",
-  "application/problem+json", "application/ld+json;a=b", "application/VND.X+JSON", "application/a+b+json",
-  "application/vnd.api-v1.2_x+json", "application/json;,",
+  "application/json",
+  "APPLICATION/JSON",
+  "Application/Json",
+  "application/json;charset=UTF-8",
+  "application/json; charset=latin-1",
+  'application/json ; Charset="utf-8"',
+  "application/json ;",
+  "application/json;",
+  "application/json\t;x",
+  "application/json ",
+  "application/json;charset=utf-16",
+  "application/vnd.x+json",
+  "application/problem+json",
+  "application/ld+json;a=b",
+  "application/VND.X+JSON",
+  "application/a+b+json",
+  "application/vnd.api-v1.2_x+json",
+  "application/json;,",
 ];
 for (const type of TYPES) {
   test(`a body of the type ${JSON.stringify(type)} is read`, () => {
@@ -60,18 +74,48 @@ for (const type of TYPES) {
 }
 
 const OTHER_TYPES = [
-  undefined, "", " ", "json", "text/json", "text/plain", "text/plain; application/json",
-  "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/octet-stream",
-  "application/jsonx", "application/json-seq", "application/jsonp", "xapplication/json", "application/xjson",
-  "application/+json", "application/json+xml", "application/json, application/json", "application/json charset=utf8",
-  "application/json,", "application/json/x", "application//json", "application/ json", "application /json",
-  "application/vnd.x+jsonx", "application/vnd x+json", "application/a/b+json", "application/vnd.é+json", "*/*",
-  "application/*", "application/*;json", "application/javascript", '"application/json"', "application%2Fjson",
+  undefined,
+  "",
+  " ",
+  "json",
+  "text/json",
+  "text/plain",
+  "text/plain; application/json",
+  "application/x-www-form-urlencoded",
+  "multipart/form-data; boundary=x",
+  "application/octet-stream",
+  "application/jsonx",
+  "application/json-seq",
+  "application/jsonp",
+  "xapplication/json",
+  "application/xjson",
+  "application/+json",
+  "application/json+xml",
+  "application/json, application/json",
+  "application/json charset=utf8",
+  "application/json,",
+  "application/json/x",
+  "application//json",
+  "application/ json",
+  "application /json",
+  "application/vnd.x+jsonx",
+  "application/vnd x+json",
+  "application/a/b+json",
+  "application/vnd.é+json",
+  "*/*",
+  "application/*",
+  "application/*;json",
+  "application/javascript",
+  '"application/json"',
+  "application%2Fjson",
   "application/json\n",
 ];
 for (const type of OTHER_TYPES) {
   test(`a body of the type ${JSON.stringify(type)} is 415, with a word on what to send`, () => {
-    const headers = { "content-length": "1", ...(type === undefined ? {} : { "content-type": type }) };
+    const headers = {
+      "content-length": "1",
+      ...(type === undefined ? {} : { "content-type": type }),
+    };
     const error = refusal(() => checkBodyFields(withFields(headers), LIMIT));
     assert.equal(error?.status, 415);
     assert.match(error?.body ?? "", /^\{"detail":"[^"]*application\/json"\}$/);
@@ -79,12 +123,26 @@ for (const type of OTHER_TYPES) {
 }
 
 const CODINGS = [
-  "gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "compress", "identity, gzip", "gzip, identity", "gzip;q=0", "x",
+  "gzip",
+  "GZIP",
+  "deflate",
+  "br",
+  "zstd",
+  "x-gzip",
+  "compress",
+  "identity, gzip",
+  "gzip, identity",
+  "gzip;q=0",
+  "x",
   "utf-8",
 ];
 for (const coding of CODINGS) {
   test(`a body with Content-Encoding: ${coding} is 415, which says that none is accepted`, () => {
-    const headers = { "content-length": "1", "content-type": "application/json", "content-encoding": coding };
+    const headers = {
+      "content-length": "1",
+      "content-type": "application/json",
+      "content-encoding": coding,
+    };
     const error = refusal(() => checkBodyFields(withFields(headers), LIMIT));
     assert.equal(error?.status, 415);
     // RFC 9110 15.5.16
@@ -94,7 +152,11 @@ for (const coding of CODINGS) {
 
 test("Content-Encoding: identity is none, in any case", () => {
   for (const coding of ["identity", "Identity", "IDENTITY"]) {
-    const headers = { "content-length": "1", "content-type": "application/json", "content-encoding": coding };
+    const headers = {
+      "content-length": "1",
+      "content-type": "application/json",
+      "content-encoding": coding,
+    };
     assert.equal(
       refusal(() => checkBodyFields(withFields(headers), LIMIT)),
       undefined,
@@ -107,7 +169,10 @@ test("the fields are checked in this order: no body, type, coding, size", () => 
     [{ "content-type": "text/plain", "content-encoding": "gzip" }, 422],
     [{ "content-length": "0", "content-type": "text/plain" }, 422],
     [{ "content-length": "101", "content-type": "text/plain", "content-encoding": "gzip" }, 415],
-    [{ "content-length": "101", "content-type": "application/json", "content-encoding": "gzip" }, 415],
+    [
+      { "content-length": "101", "content-type": "application/json", "content-encoding": "gzip" },
+      415,
+    ],
     [{ "content-length": "101", "content-type": "application/json" }, 413],
     [{ "content-length": "100", "content-type": "application/json" }, 0],
     [{ "transfer-encoding": "chunked", "content-type": "application/json" }, 0],
@@ -128,7 +193,9 @@ test("no body needs no type: it is 422, in FastAPI's words", () => {
 
 const BOM = [0xef, 0xbb, 0xbf];
 const bytes = (...parts: readonly (string | readonly number[])[]): Buffer =>
-  Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part) : Buffer.from(part))));
+  Buffer.concat(
+    parts.map((part) => (typeof part === "string" ? Buffer.from(part) : Buffer.from(part))),
+  );
 
 test("one byte order mark is not part of the text", () => {
   assert.deepEqual(parseBody(bytes(BOM, '{"a":1}'), anything), { a: 1 });
@@ -184,7 +251,10 @@ const NOT_UTF8: readonly (readonly [string, Buffer])[] = [
 for (const [what, body] of NOT_UTF8) {
   test(`${what} is 400, never a replacement character`, () => {
     const error = refusal(() => parseBody(body, anything));
-    assert.deepEqual([error?.status, error?.body], [400, '{"detail":"There was an error parsing the body"}']);
+    assert.deepEqual(
+      [error?.status, error?.body],
+      [400, '{"detail":"There was an error parsing the body"}'],
+    );
   });
 }
 
@@ -192,7 +262,10 @@ test("the model's faults are one 422, and its value is returned when there are n
   const model = object({ a: string(), b: string() });
   const error = refusal(() => parseBody(Buffer.from('{"a":1}'), model));
   const { detail } = JSON.parse(error?.body ?? "") as { detail: { type: string }[] };
-  assert.deepEqual([error?.status, detail.map(({ type }) => type)], [422, ["string_type", "missing"]]);
+  assert.deepEqual(
+    [error?.status, detail.map(({ type }) => type)],
+    [422, ["string_type", "missing"]],
+  );
   assert.deepEqual(parseBody(Buffer.from('{"b":"2","a":"1","c":3}'), model), { a: "1", b: "2" });
 });
 
@@ -210,14 +283,25 @@ function reading(exchange: Exchange, maxBytes: number): (Buffer | HttpError)[] {
 }
 
 test("a body is what its chunks make together, whatever their sizes, and no chunk is changed", () => {
-  for (const sizes of [[], [5], [1, 1, 1], [3, 1], [1, 7, 0, 2, 30, 1], Array<number>(50).fill(1)]) {
+  for (const sizes of [
+    [],
+    [5],
+    [1, 1, 1],
+    [3, 1],
+    [1, 7, 0, 2, 30, 1],
+    Array<number>(50).fill(1),
+  ]) {
     const { request, exchange } = arriving();
     const outcomes = reading(exchange, LIMIT);
     const chunks = sizes.map((size, index) => Buffer.alloc(size, 65 + index));
     for (const chunk of chunks) request.emit("data", Buffer.from(chunk));
     request.emit("end");
     assert.deepEqual(outcomes, [Buffer.concat(chunks)]);
-    assert.deepEqual([request.eventNames(), exchange.failBody], [[], undefined], "nothing holds on to it");
+    assert.deepEqual(
+      [request.eventNames(), exchange.failBody],
+      [[], undefined],
+      "nothing holds on to it",
+    );
   }
 });
 
@@ -236,11 +320,13 @@ test("the body's limit counts bytes, however they are cut: the limit is taken, o
     for (const total of [LIMIT, LIMIT + 1, 10 * LIMIT]) {
       const { request, exchange } = arriving();
       const outcomes = reading(exchange, LIMIT);
-      for (let at = 0; at < total; at += size) request.emit("data", Buffer.alloc(Math.min(size, total - at)));
+      for (let at = 0; at < total; at += size)
+        request.emit("data", Buffer.alloc(Math.min(size, total - at)));
       request.emit("end");
       const [outcome] = outcomes;
       assert.equal(outcomes.length, 1);
-      if (outcome instanceof HttpError) assert.match(`${outcome.status} ${outcome.body}`, new RegExp(`^413 .*${LIMIT} bytes`));
+      if (outcome instanceof HttpError)
+        assert.match(`${outcome.status} ${outcome.body}`, new RegExp(`^413 .*${LIMIT} bytes`));
       assert.equal(outcome instanceof HttpError, total > LIMIT);
       if (outcome instanceof Buffer) assert.equal(outcome.length, LIMIT);
     }
@@ -257,7 +343,10 @@ function readingTime(count: number): number {
     const outcomes = reading(exchange, count);
     for (let i = 0; i < count; i++) request.emit("data", chunk);
     request.emit("end");
-    assert.deepEqual(outcomes.map((outcome) => outcome instanceof Buffer && outcome.length), [count]);
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome instanceof Buffer && outcome.length),
+      [count],
+    );
     const { user, system } = process.cpuUsage(start);
     best = Math.min(best, user + system);
   }
@@ -272,11 +361,22 @@ test("chunks of one byte cost time in proportion to their number", () => {
 
 test("a handler never sees a body that was refused, even if the rest of it arrives", async () => {
   const bodies: unknown[] = [];
-  const count = route({ method: "POST", path: "/echo", body: anything, handler: (body) => json(200, bodies.push(body)) });
+  const count = route({
+    method: "POST",
+    path: "/echo",
+    body: anything,
+    handler: (body) => json(200, bodies.push(body)),
+  });
   const service = await serveRoutes([count], { maxBodyBytes: LIMIT });
   for (const size of [1, LIMIT, 4 * LIMIT]) {
-    const { answers } = await exchange(service.port, postChunks(`[${" ".repeat(2 * LIMIT)}]`, size));
-    assert.deepEqual(answers.map(({ status }) => status), [413]);
+    const { answers } = await exchange(
+      service.port,
+      postChunks(`[${" ".repeat(2 * LIMIT)}]`, size),
+    );
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [413],
+    );
   }
   const { answers } = await exchange(service.port, postChunks("[]", 1));
   assert.deepEqual([answers[0]?.body, bodies], ["1", [[]]]);
@@ -362,10 +462,15 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
 
   test("chunk extensions and trailer fields are read and ignored", async () => {
     const head = lines(
-      "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+      "POST /echo HTTP/1.1",
+      "Host: x",
+      "Content-Type: application/json",
+      "Transfer-Encoding: chunked",
     );
     assert.deepEqual(
-      await statuses(Buffer.from(`${head}3;a=b;c="d"\r\n[1]\r\n0;x\r\nContent-Type: text/plain\r\nA: b\r\n\r\n`)),
+      await statuses(
+        Buffer.from(`${head}3;a=b;c="d"\r\n[1]\r\n0;x\r\nContent-Type: text/plain\r\nA: b\r\n\r\n`),
+      ),
       [200],
     );
   });
@@ -381,9 +486,14 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   for (const [what, chunks] of broken) {
     test(`${what} is one 400, and the connection closes`, async () => {
       const head = lines(
-        "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+        "POST /echo HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
       );
-      const { answers, closed, reset } = await exchange(service.port, `${head}${chunks}`, { close: true });
+      const { answers, closed, reset } = await exchange(service.port, `${head}${chunks}`, {
+        close: true,
+      });
       assert.deepEqual(
         answers.map(({ status, headers }) => [status, headers["connection"]]),
         [[400, "close"]],
@@ -394,7 +504,11 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
 
   test("compressed bodies, honest, lying or bombs, are 415 and never inflated", async () => {
     const fields = "Content-Encoding: gzip";
-    for (const body of [gzipSync("[1]"), Buffer.from("[1]"), gzipSync(Buffer.alloc(30_000)).subarray(0, 90)]) {
+    for (const body of [
+      gzipSync("[1]"),
+      Buffer.from("[1]"),
+      gzipSync(Buffer.alloc(30_000)).subarray(0, 90),
+    ]) {
       const { answers } = await exchange(service.port, postEcho(body, fields));
       assert.deepEqual(
         answers.map(({ status, headers }) => [status, headers["accept-encoding"]]),
@@ -402,7 +516,10 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
       );
     }
     assert.deepEqual(await statuses(postEcho("[1]", "Content-Encoding: identity")), [200]);
-    assert.deepEqual(await statuses(postEcho("[1]", "Content-Encoding: identity", "Content-Encoding: gzip")), [415]);
+    assert.deepEqual(
+      await statuses(postEcho("[1]", "Content-Encoding: identity", "Content-Encoding: gzip")),
+      [415],
+    );
   });
 
   test("body bytes never become a request", async () => {

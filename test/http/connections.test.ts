@@ -30,7 +30,12 @@ async function serveSlow(limits: Partial<Limits> = {}): Promise<Slow> {
         path: "/slow",
         handler: async (_body, context) => (await slow(context), json(200, "slow")),
       }),
-      route({ method: "GET", path: "/health", limited: false, handler: (_body, { draining }) => json(200, draining) }),
+      route({
+        method: "GET",
+        path: "/health",
+        limited: false,
+        handler: (_body, { draining }) => json(200, draining),
+      }),
     ],
     limits,
   );
@@ -93,7 +98,8 @@ describe("requests in flight", () => {
       Buffer.from(lines("POST /echo HTTP/1.1", "Host: x")),
       Buffer.from(lines("GET /slow HTTP/1.1")),
     ];
-    for (let round = 0; round < 3; round++) for (const request of refused) await exchange(service.port, request);
+    for (let round = 0; round < 3; round++)
+      for (const request of refused) await exchange(service.port, request);
     for (let round = 1; round <= 3; round++) {
       const client = await sending(service.port, SLOW);
       await until(() => service.entered.length === round, "the handler");
@@ -107,7 +113,8 @@ describe("requests in flight", () => {
     await sleep(20);
     half.socket.destroy();
     service.letGo();
-    const isFree = async (): Promise<boolean> => (await exchange(service.port, SLOW)).answers[0]?.status === 200;
+    const isFree = async (): Promise<boolean> =>
+      (await exchange(service.port, SLOW)).answers[0]?.status === 200;
     for (let tries = 0; !(await isFree()); tries++) assert.ok(tries < 100, "a place is lost");
     service.close();
   });
@@ -187,7 +194,10 @@ describe("draining", () => {
     service.connections.draining = true;
     for (const request of [HEALTH, postEcho("1"), lines("GET /nope HTTP/1.1", "Host: x")]) {
       const { answers, closed, reset } = await exchange(service.port, request, { close: true });
-      assert.deepEqual([answers.length, answers[0]?.headers["connection"], closed, reset], [1, "close", true, false]);
+      assert.deepEqual(
+        [answers.length, answers[0]?.headers["connection"], closed, reset],
+        [1, "close", true, false],
+      );
     }
     assert.equal((await exchange(service.port, HEALTH)).answers[0]?.body, "true");
     service.close();
@@ -227,14 +237,14 @@ describe("draining", () => {
     await done;
     for (const client of clients) {
       await client.untilEnded();
-      assert.deepEqual([client.answers[0]?.status, client.answers[0]?.body, client.reset], [200, '"slow"', false]);
+      assert.deepEqual(
+        [client.answers[0]?.status, client.answers[0]?.body, client.reset],
+        [200, '"slow"', false],
+      );
       assert.equal(client.answers.at(-1)?.headers["connection"], "close");
     }
     assert.deepEqual(
-      clients
-        .at(-1)
-        ?.answers
-        .map(({ body }) => body),
+      clients.at(-1)?.answers.map(({ body }) => body),
       ['"slow"', '"slow"'],
     );
   });
@@ -266,7 +276,10 @@ describe("draining", () => {
     await sleep(100);
     client.send(request.subarray(-3));
     const [answer] = await client.until(1);
-    assert.deepEqual([answer?.status, answer?.body, answer?.headers["connection"]], [200, '"body"', "close"]);
+    assert.deepEqual(
+      [answer?.status, answer?.body, answer?.headers["connection"]],
+      [200, '"body"', "close"],
+    );
     await done;
   });
 

@@ -7,10 +7,19 @@ import { exchange, until } from "../service.ts";
 import { open } from "../support/client.ts";
 import { anything, lines, postEcho, serveRoutes, type Started } from "./start.ts";
 
-const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join("");
+const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join(
+  "",
+);
 
 const TAKEN = [
-  "a", "0", "-", "~", "!", '"', "\\", "%00",
+  "a",
+  "0",
+  "-",
+  "~",
+  "!",
+  '"',
+  "\\",
+  "%00",
   "a".repeat(128),
   VISIBLE,
   "5f0c6b0e-3d2a-4b8f-9c1d-7e6a5b4c3d2e",
@@ -23,8 +32,24 @@ for (const id of TAKEN) {
 }
 
 const REPLACED: readonly (string | string[] | undefined)[] = [
-  undefined, "", " ", "a b", " a", "a ", "a\t", "a\n", "\n", "a\r\nX: y", "a\0", "\x7f", "\x1b[31m", "é", "caf\xe9",
-  "\u2028", "😀", "a, b",
+  undefined,
+  "",
+  " ",
+  "a b",
+  " a",
+  "a ",
+  "a\t",
+  "a\n",
+  "\n",
+  "a\r\nX: y",
+  "a\0",
+  "\x7f",
+  "\x1b[31m",
+  "é",
+  "caf\xe9",
+  "\u2028",
+  "😀",
+  "a, b",
   "a".repeat(129),
   "a".repeat(10_000),
   ["a"],
@@ -49,7 +74,11 @@ describe("an exchange", () => {
   let gone = 0;
   before(async () => {
     service = await serveRoutes([
-      route({ method: "GET", path: "/id", handler: (_body, { requestId }) => json(200, requestId) }),
+      route({
+        method: "GET",
+        path: "/id",
+        handler: (_body, { requestId }) => json(200, requestId),
+      }),
       route({
         method: "POST",
         path: "/echo",
@@ -81,7 +110,10 @@ describe("an exchange", () => {
 
   /** The X-Request-Id of the answer to a request with these fields, which is also what the handler and the log know. */
   async function idOf(...fields: readonly string[]): Promise<string> {
-    const { answers } = await exchange(service.port, lines("GET /id HTTP/1.1", "Host: x", ...fields));
+    const { answers } = await exchange(
+      service.port,
+      lines("GET /id HTTP/1.1", "Host: x", ...fields),
+    );
     const id = answers[0]?.headers["x-request-id"] ?? "";
     assert.equal(answers[0]?.body, JSON.stringify(id));
     await until(() => service.answered.some(({ requestId }) => requestId === id), "the line");
@@ -96,7 +128,15 @@ describe("an exchange", () => {
   });
 
   test("an X-Request-Id that is no such text, or is sent twice, is replaced", async () => {
-    for (const fields of [[], [""], ["a b"], ["a".repeat(129)], ["caf\xe9"], ["a", "b"], ["a", "a"]]) {
+    for (const fields of [
+      [],
+      [""],
+      ["a b"],
+      ["a".repeat(129)],
+      ["caf\xe9"],
+      ["a", "b"],
+      ["a", "a"],
+    ]) {
       const id = await idOf(...fields.map((value) => `X-Request-Id: ${value}`));
       assert.match(id, /^[A-Za-z0-9_-]+$/);
       assert.ok(!fields.includes(id));
@@ -145,15 +185,24 @@ describe("an exchange", () => {
     client.send(lines("GET /late HTTP/1.1", "Host: x"));
     await until(() => contexts.length === 1, "the handler");
     client.socket.destroy();
-    await until(() => service.answered.some(({ path, status }) => path === "/late" && status === null), "the line");
+    await until(
+      () => service.answered.some(({ path, status }) => path === "/late" && status === null),
+      "the line",
+    );
     assert.equal(contexts[0]?.signal.aborted, true);
   });
 
   test("the log is told of the remote address, the path without the query, and how long it took", async () => {
-    const { answers } = await exchange(service.port, lines("GET /id?secret HTTP/1.1", "Host: x", "X-Request-Id: told"));
+    const { answers } = await exchange(
+      service.port,
+      lines("GET /id?secret HTTP/1.1", "Host: x", "X-Request-Id: told"),
+    );
     assert.equal(answers.length, 1);
     const line = service.answered.find(({ requestId }) => requestId === "told");
-    assert.deepEqual([line?.remote, line?.method, line?.path, line?.status], ["127.0.0.1", "GET", "/id", 200]);
+    assert.deepEqual(
+      [line?.remote, line?.method, line?.path, line?.status],
+      ["127.0.0.1", "GET", "/id", 200],
+    );
     assert.ok((line?.durationMs ?? -1) >= 0 && (line?.durationMs ?? Infinity) < 60_000);
     assert.deepEqual([line?.key, line?.denied], [undefined, undefined]);
   });

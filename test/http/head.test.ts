@@ -13,7 +13,12 @@ describe("the head of a request", { concurrency: 8 }, () => {
   before(async () => {
     service = await serveRoutes([
       route({ method: "GET", path: "/", handler: () => json(200, null) }),
-      route({ method: "POST", path: "/", body: anything, handler: (body) => json(200, body ?? null) }),
+      route({
+        method: "POST",
+        path: "/",
+        body: anything,
+        handler: (body) => json(200, body ?? null),
+      }),
     ]);
   });
   after(() => service.close());
@@ -27,8 +32,27 @@ describe("the head of a request", { concurrency: 8 }, () => {
   }
 
   const good = [
-    "x", "X", "a.b", "a.b.", "127.0.0.1", "localhost:8000", "x:", "x:0", "x:99999999", "[::1]", "[::1]:80", "[fe80::1]",
-    "[::ffff:127.0.0.1]:8000", "a-b_c~d", "%41", "a%20b", "!$&'()*+,;=", "1", "x,y", " x ", "\tx\t",
+    "x",
+    "X",
+    "a.b",
+    "a.b.",
+    "127.0.0.1",
+    "localhost:8000",
+    "x:",
+    "x:0",
+    "x:99999999",
+    "[::1]",
+    "[::1]:80",
+    "[fe80::1]",
+    "[::ffff:127.0.0.1]:8000",
+    "a-b_c~d",
+    "%41",
+    "a%20b",
+    "!$&'()*+,;=",
+    "1",
+    "x,y",
+    " x ",
+    "\tx\t",
   ];
   for (const host of good) {
     test(`Host: ${JSON.stringify(host)} is valid`, async () => {
@@ -37,9 +61,42 @@ describe("the head of a request", { concurrency: 8 }, () => {
   }
 
   const bad = [
-    "", " ", "foo|bar", "a b", "x/", "x/y", "http://x", "x?y", "x#y", "x@y", "u:p@x", "x:80:80", "x:a", "x:-1", "x:8 0",
-    "[::1", "::1", "[]", "[x]", "[::1]x", "[::1]:x", "%", "%4", "%zz", "x%", "a\\b", "a^b", "a`b", "a<b>", '"x"',
-    "a{b}", "x, y", "caf\xe9", "\xc3\xa9", ":80", "[fe80::1%eth0]",
+    "",
+    " ",
+    "foo|bar",
+    "a b",
+    "x/",
+    "x/y",
+    "http://x",
+    "x?y",
+    "x#y",
+    "x@y",
+    "u:p@x",
+    "x:80:80",
+    "x:a",
+    "x:-1",
+    "x:8 0",
+    "[::1",
+    "::1",
+    "[]",
+    "[x]",
+    "[::1]x",
+    "[::1]:x",
+    "%",
+    "%4",
+    "%zz",
+    "x%",
+    "a\\b",
+    "a^b",
+    "a`b",
+    "a<b>",
+    '"x"',
+    "a{b}",
+    "x, y",
+    "caf\xe9",
+    "\xc3\xa9",
+    ":80",
+    "[fe80::1%eth0]",
   ];
   for (const host of bad) {
     test(`Host: ${JSON.stringify(host)} is 400, and the connection closes`, async () => {
@@ -105,7 +162,9 @@ describe("the head of a request", { concurrency: 8 }, () => {
   }
 
   test("the preface of HTTP/2 is no request but 400", async () => {
-    const { answers } = await exchange(service.port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { close: true });
+    const { answers } = await exchange(service.port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {
+      close: true,
+    });
     assert.deepEqual(
       answers.map(({ status }) => status),
       [400],
@@ -113,8 +172,12 @@ describe("the head of a request", { concurrency: 8 }, () => {
   });
 
   test(`${HEADER_LIMITS.fields} fields are taken, one more is 431`, async () => {
-    const fields = (count: number): string[] => Array.from({ length: count }, (_, index) => `A${index}: b`);
-    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...fields(HEADER_LIMITS.fields - 1))).status, 200);
+    const fields = (count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `A${index}: b`);
+    assert.equal(
+      (await ask("GET / HTTP/1.1", "Host: x", ...fields(HEADER_LIMITS.fields - 1))).status,
+      200,
+    );
     for (const count of [HEADER_LIMITS.fields, HEADER_LIMITS.fields + 1, 500]) {
       const { status, headers } = await ask("GET / HTTP/1.1", "Host: x", ...fields(count));
       assert.deepEqual([status, headers["connection"]], [431, "close"]);
@@ -122,13 +185,23 @@ describe("the head of a request", { concurrency: 8 }, () => {
   });
 
   test("a field that is sent 101 times counts 101 times", async () => {
-    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(100).fill("A: b"))).status, 431);
-    assert.equal((await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(99).fill("A: b"))).status, 200);
+    assert.equal(
+      (await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(100).fill("A: b"))).status,
+      431,
+    );
+    assert.equal(
+      (await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(99).fill("A: b"))).status,
+      200,
+    );
   });
 
   test("a 431 says what is wrong, however many fields there are", async () => {
     for (const count of [101, 102, 150]) {
-      const { body } = await ask("GET / HTTP/1.1", "Host: x", ...Array<string>(count - 1).fill("A: b"));
+      const { body } = await ask(
+        "GET / HTTP/1.1",
+        "Host: x",
+        ...Array<string>(count - 1).fill("A: b"),
+      );
       assert.match(body, /^\{"detail":"Request Header Fields Too Large: [^"]*\b100 fields\b/);
     }
   });
@@ -172,7 +245,9 @@ describe("the head of a request", { concurrency: 8 }, () => {
         "Content-Type: application/json",
         `Transfer-Encoding: ${coding}`,
       );
-      const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, { close: status !== 200 });
+      const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, {
+        close: status !== 200,
+      });
       assert.deepEqual(
         answers.map((answer) => answer.status),
         [status],
@@ -182,7 +257,12 @@ describe("the head of a request", { concurrency: 8 }, () => {
   }
 
   test("Transfer-Encoding in HTTP/1.0 is 400: its framing can't be trusted", async () => {
-    const text = lines("POST / HTTP/1.0", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked");
+    const text = lines(
+      "POST / HTTP/1.0",
+      "Host: x",
+      "Content-Type: application/json",
+      "Transfer-Encoding: chunked",
+    );
     const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, { close: true });
     assert.deepEqual(
       answers.map(({ status }) => status),

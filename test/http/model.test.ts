@@ -38,7 +38,18 @@ for (const [text, expected] of GOOD) {
 }
 
 const NOT_STRINGS = [
-  "null", "true", "false", "0", "-0", "5", "1.5", "1e400", "12345678901234567890", "[]", '["a"]', "{}",
+  "null",
+  "true",
+  "false",
+  "0",
+  "-0",
+  "5",
+  "1.5",
+  "1e400",
+  "12345678901234567890",
+  "[]",
+  '["a"]',
+  "{}",
   '{"status":"a"}',
 ];
 
@@ -52,8 +63,14 @@ for (const text of NOT_STRINGS) {
 }
 
 const MISSING = [
-  "{}", '{"Status":"a"}', '{"status ":"a"}', '{"":"a"}', '{"__proto__":{"status":"a"}}', '{"hasOwnProperty":1}',
-  '{"constructor":{"prototype":{"status":"x"}}}', '{"body":{"status":"a"}}',
+  "{}",
+  '{"Status":"a"}',
+  '{"status ":"a"}',
+  '{"":"a"}',
+  '{"__proto__":{"status":"a"}}',
+  '{"hasOwnProperty":1}',
+  '{"constructor":{"prototype":{"status":"x"}}}',
+  '{"body":{"status":"a"}}',
 ];
 
 for (const text of MISSING) {
@@ -82,14 +99,19 @@ for (const text of ["null", "true", "5", '"x"', "[]", '[{"status":"a"}]', '["sta
   test(`${text} is no object, and its members are not looked for`, () => {
     const { faults } = check(status, text);
     const input: unknown = JSON.parse(text);
-    assert.deepEqual(faults, [{ type: "model_attributes_type", loc: ["body"], msg: NO_OBJECT, input }]);
+    assert.deepEqual(faults, [
+      { type: "model_attributes_type", loc: ["body"], msg: NO_OBJECT, input },
+    ]);
   });
 }
 
 const nested = object({ a: string(), b: object({ c: string(), d: object({ e: string() }) }) });
 
 test("objects nest, and what is not declared is dropped on each level", () => {
-  const { value, faults } = check(nested, '{"x":1,"a":"1","b":{"y":2,"c":"2","d":{"z":3,"e":"3"}}}');
+  const { value, faults } = check(
+    nested,
+    '{"x":1,"a":"1","b":{"y":2,"c":"2","d":{"z":3,"e":"3"}}}',
+  );
   assert.deepEqual(faults, []);
   assert.deepEqual(value, { a: "1", b: { c: "2", d: { e: "3" } } });
 });
@@ -142,7 +164,9 @@ for (const [what, input, isShown] of SIZES) {
     const made = fault("t", ["body"], "m", input);
     assert.deepEqual(
       made,
-      isShown ? { type: "t", loc: ["body"], msg: "m", input } : { type: "t", loc: ["body"], msg: "m" },
+      isShown
+        ? { type: "t", loc: ["body"], msg: "m", input }
+        : { type: "t", loc: ["body"], msg: "m" },
     );
     assert.equal("input" in made, isShown);
     assert.ok(JSON.stringify(made).length < 1200);

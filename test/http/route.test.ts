@@ -54,7 +54,11 @@ test("a handler without a model has no body: the compiler refuses to look into i
 });
 
 test("a handler may leave out what it doesn't need, or take the context", () => {
-  const made = route({ method: "GET", path: "/a", handler: (_body, { draining }: Context) => json(200, draining) });
+  const made = route({
+    method: "GET",
+    path: "/a",
+    handler: (_body, { draining }: Context) => json(200, draining),
+  });
   assert.equal(made.handler.length, 2);
 });
 
@@ -78,5 +82,12 @@ for (const [what, value, body] of VALUES) {
 
 test("json() puts further fields after those of every JSON answer", () => {
   const { headers } = json(201, null, ["Location", "/a/1"]);
-  assert.deepEqual(headers, ["Content-Type", "application/json", "Cache-Control", "no-store", "Location", "/a/1"]);
+  assert.deepEqual(headers, [
+    "Content-Type",
+    "application/json",
+    "Cache-Control",
+    "no-store",
+    "Location",
+    "/a/1",
+  ]);
 });

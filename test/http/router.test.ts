@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpError } from "../../src/http/error.ts";
+import { HttpError } from "../../src/http/reply.ts";
 import { object, string } from "../../src/http/model.ts";
 import { json, type Reply, type Route, route } from "../../src/http/route.ts";
 import { createRouter, type Router, splitTarget } from "../../src/http/router.ts";
@@ -22,7 +22,12 @@ const TABLE = [
 const router = createRouter(TABLE);
 
 /** What is answered where there is no route, or undefined. */
-function refusal(method: string, path: string, query = "", table: Router = router): HttpError | undefined {
+function refusal(
+  method: string,
+  path: string,
+  query = "",
+  table: Router = router,
+): HttpError | undefined {
   const found = table(method, path, query);
   return found instanceof HttpError ? found : undefined;
 }
@@ -39,7 +44,8 @@ test("every route of a table is found by its method and path", () => {
 });
 
 test("a query doesn't matter to the match", () => {
-  for (const query of ["?", "?a=b", "?%", "?/x", "??"]) assert.equal(router("POST", "/process", query), TABLE[0]);
+  for (const query of ["?", "?a=b", "?%", "?/x", "??"])
+    assert.equal(router("POST", "/process", query), TABLE[0]);
 });
 
 test("a GET route answers HEAD", () => {
@@ -49,11 +55,47 @@ test("a GET route answers HEAD", () => {
 });
 
 const UNKNOWN = [
-  "", "/", "//", "///", "*", "process", "/Process", "/PROCESS", "/proces", "/processs", "/process/x", "//process",
-  "/process//", "/./process", "/process/.", "/x/../process", "/proc%65ss", "/process%2f", "/%2fprocess", "/process%00",
-  "/process\0", "/process;a", "/process#a", "/process ", " /process", "\\process", "/docs%2f", "/%", "/%zz",
-  "/%E0%A4%A", "//[", "http://[::1", "/__proto__", "/constructor", "__proto__", "toString", "/a", "/a/b", "/a/b/c/d",
-  "/a/b/c//", "/é",
+  "",
+  "/",
+  "//",
+  "///",
+  "*",
+  "process",
+  "/Process",
+  "/PROCESS",
+  "/proces",
+  "/processs",
+  "/process/x",
+  "//process",
+  "/process//",
+  "/./process",
+  "/process/.",
+  "/x/../process",
+  "/proc%65ss",
+  "/process%2f",
+  "/%2fprocess",
+  "/process%00",
+  "/process\0",
+  "/process;a",
+  "/process#a",
+  "/process ",
+  " /process",
+  "\\process",
+  "/docs%2f",
+  "/%",
+  "/%zz",
+  "/%E0%A4%A",
+  "//[",
+  "http://[::1",
+  "/__proto__",
+  "/constructor",
+  "__proto__",
+  "toString",
+  "/a",
+  "/a/b",
+  "/a/b/c/d",
+  "/a/b/c//",
+  "/é",
 ];
 
 for (const path of UNKNOWN) {
@@ -114,7 +156,8 @@ for (const [path, query, location] of REDIRECTS) {
 test("a route may stand at the root, and only there", () => {
   const atRoot = createRouter([at("GET", "/")]);
   assert.equal(refusal("GET", "/", "", atRoot), undefined);
-  for (const path of ["", "///", "/.", "/a"]) assert.equal(refusal("GET", path, "", atRoot)?.status, 404);
+  for (const path of ["", "///", "/.", "/a"])
+    assert.equal(refusal("GET", path, "", atRoot)?.status, 404);
 });
 
 test("an empty table answers 404", () => {
@@ -133,7 +176,8 @@ test("two routes with one method and path die at the start, with both places nam
       /^routes\[2\] GET \/a: .* routes\[0\] GET \/a$/,
     ],
   ];
-  for (const [table, message] of rows) assert.throws(() => createRouter(table), { name: "Error", message });
+  for (const [table, message] of rows)
+    assert.throws(() => createRouter(table), { name: "Error", message });
 });
 
 test("one path may have several methods, in any order", () => {
@@ -144,9 +188,41 @@ test("one path may have several methods, in any order", () => {
 });
 
 const BAD_PATHS = [
-  "", "a", "a/b", "*", "//", "/a/", "/a//b", "//a", "/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b", "/%41", "/a%2Fb",
-  "/a?", "/a?b=c", "/a#b", "/a b", " /a", "/a ", "/a\n", "/a\0", "/é", "/a;b", "/a:b", "/{id}", "/:id", "/*", "/a+b",
-  "/a\\b", "http://x/a", "/a'", '/a"',
+  "",
+  "a",
+  "a/b",
+  "*",
+  "//",
+  "/a/",
+  "/a//b",
+  "//a",
+  "/.",
+  "/..",
+  "/./a",
+  "/a/.",
+  "/a/..",
+  "/a/../b",
+  "/%41",
+  "/a%2Fb",
+  "/a?",
+  "/a?b=c",
+  "/a#b",
+  "/a b",
+  " /a",
+  "/a ",
+  "/a\n",
+  "/a\0",
+  "/é",
+  "/a;b",
+  "/a:b",
+  "/{id}",
+  "/:id",
+  "/*",
+  "/a+b",
+  "/a\\b",
+  "http://x/a",
+  "/a'",
+  '/a"',
 ];
 
 for (const path of BAD_PATHS) {
@@ -176,15 +252,31 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
     { method: "GET", body: object({ a: string() }) },
     /^routes\[0\] GET \/a: a GET request has no body/,
   ],
-  ["no handler", { handler: undefined }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/],
-  ["a handler that is no function", { handler: {} }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/],
+  [
+    "no handler",
+    { handler: undefined },
+    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
+  ],
+  [
+    "a handler that is no function",
+    { handler: {} },
+    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
+  ],
   [
     "a dependency that was called",
     { dependencies: [undefined] },
     /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
   ],
-  ["a dependency's name", { dependencies: [(): void => {}, "guard"] }, /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be /],
-  ["a body that is no model", { body: { status: "string" } }, /^routes\[0\] POST \/a: the handler, the body's model /],
+  [
+    "a dependency's name",
+    { dependencies: [(): void => {}, "guard"] },
+    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be /,
+  ],
+  [
+    "a body that is no model",
+    { body: { status: "string" } },
+    /^routes\[0\] POST \/a: the handler, the body's model /,
+  ],
 ];
 
 for (const [what, members, message] of BROKEN) {

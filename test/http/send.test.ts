@@ -16,11 +16,31 @@ describe("answers", { concurrency: 8 }, () => {
       echo,
       route({ method: "GET", path: "/", handler: () => json(200, "ok") }),
       route({ method: "GET", path: "/any", handler: () => reply as Reply }),
-      route({ method: "GET", path: "/bytes", handler: () => ({ status: 200, headers: [], body: Buffer.from("é") }) }),
-      route({ method: "GET", path: "/text", handler: () => ({ status: 200, headers: [], body: "é" }) }),
-      route({ method: "GET", path: "/none", handler: () => ({ status: 204, headers: [], body: "" }) }),
-      route({ method: "GET", path: "/same", handler: () => ({ status: 304, headers: ["ETag", '"x"'], body: "" }) }),
-      route({ method: "GET", path: "/odd", handler: () => ({ status: 299, headers: ["A", "1", "A", "2"], body: "" }) }),
+      route({
+        method: "GET",
+        path: "/bytes",
+        handler: () => ({ status: 200, headers: [], body: Buffer.from("é") }),
+      }),
+      route({
+        method: "GET",
+        path: "/text",
+        handler: () => ({ status: 200, headers: [], body: "é" }),
+      }),
+      route({
+        method: "GET",
+        path: "/none",
+        handler: () => ({ status: 204, headers: [], body: "" }),
+      }),
+      route({
+        method: "GET",
+        path: "/same",
+        handler: () => ({ status: 304, headers: ["ETag", '"x"'], body: "" }),
+      }),
+      route({
+        method: "GET",
+        path: "/odd",
+        handler: () => ({ status: 299, headers: ["A", "1", "A", "2"], body: "" }),
+      }),
     ]);
   });
   after(() => service.close());
@@ -28,9 +48,13 @@ describe("answers", { concurrency: 8 }, () => {
   const GET = lines("GET / HTTP/1.1", "Host: x");
 
   test("the length counts bytes, of text and of bytes alike", async () => {
-    const { answers } = await exchange(service.port, GET.replace("/ ", "/bytes ") + GET.replace("/ ", "/text "), {
-      count: 2,
-    });
+    const { answers } = await exchange(
+      service.port,
+      GET.replace("/ ", "/bytes ") + GET.replace("/ ", "/text "),
+      {
+        count: 2,
+      },
+    );
     assert.deepEqual(
       answers.map(({ headers, body }) => [headers["content-length"], body]),
       [
@@ -67,8 +91,14 @@ describe("answers", { concurrency: 8 }, () => {
   test("HEAD has the fields of GET, Content-Length too, and no body, and the connection stays in step", async () => {
     const both = async (path: string): Promise<void> => {
       const get = await exchange(service.port, GET.replace("/ ", `${path} `));
-      const head = await exchange(service.port, GET.replace("GET / ", `HEAD ${path} `), { isHead: true });
-      const fields = (raw: typeof get): object => ({ ...raw.answers[0]?.headers, "x-request-id": "", date: "" });
+      const head = await exchange(service.port, GET.replace("GET / ", `HEAD ${path} `), {
+        isHead: true,
+      });
+      const fields = (raw: typeof get): object => ({
+        ...raw.answers[0]?.headers,
+        "x-request-id": "",
+        date: "",
+      });
       assert.deepEqual(fields(head), fields(get));
       assert.equal(head.answers[0]?.status, get.answers[0]?.status);
     };
@@ -128,7 +158,9 @@ describe("answers", { concurrency: 8 }, () => {
   test("an unread body of 64 KiB is read and dropped, and the connection kept", async () => {
     for (const length of [1, 5, SMALL]) {
       const head = lines("POST /nope HTTP/1.1", "Host: x", `Content-Length: ${length}`);
-      const { answers, reset } = await exchange(service.port, head + "a".repeat(length) + GET, { count: 2 });
+      const { answers, reset } = await exchange(service.port, head + "a".repeat(length) + GET, {
+        count: 2,
+      });
       assert.deepEqual(
         answers.map(({ status }) => status),
         [404, 200],
@@ -161,7 +193,10 @@ describe("answers", { concurrency: 8 }, () => {
       const client = await open(service.port, "", { allowHalfOpen: true });
       client.send(lines("POST /nope HTTP/1.1", "Host: x", field) + start);
       const [answer, ...others] = await client.until(1);
-      assert.deepEqual([answer?.status, answer?.headers["connection"], others.length], [404, "close", 0]);
+      assert.deepEqual(
+        [answer?.status, answer?.headers["connection"], others.length],
+        [404, "close", 0],
+      );
       await client.untilEnded();
       assert.equal(client.reset, false);
       // Reading goes on: what is sent now is taken, not reset.
@@ -201,7 +236,10 @@ describe("answers", { concurrency: 8 }, () => {
 
   test("the end of a lingering body is no request, nor is what follows it", async () => {
     const client = await open(service.port, "", { allowHalfOpen: true });
-    client.send(lines("POST /nope HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + `1\r\na\r\n0\r\n\r\n${GET}`);
+    client.send(
+      lines("POST /nope HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") +
+        `1\r\na\r\n0\r\n\r\n${GET}`,
+    );
     await client.untilEnded();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(
@@ -237,7 +275,10 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("a client that asks for the end gets it: Connection: close, and HTTP/1.0", async () => {
-    for (const text of [lines("GET / HTTP/1.1", "Host: x", "Connection: close"), lines("GET / HTTP/1.0", "Host: x")]) {
+    for (const text of [
+      lines("GET / HTTP/1.1", "Host: x", "Connection: close"),
+      lines("GET / HTTP/1.0", "Host: x"),
+    ]) {
       const { answers, closed, reset } = await exchange(service.port, text + GET, { close: true });
       assert.deepEqual(
         answers.map(({ status, headers }) => [status, headers["connection"]]),
@@ -248,17 +289,28 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("an answer to bytes that are no request is as complete as any other", async () => {
-    const { answers, closed, reset } = await exchange(service.port, "garbage\r\n\r\n", { close: true });
+    const { answers, closed, reset } = await exchange(service.port, "garbage\r\n\r\n", {
+      close: true,
+    });
     const [answer] = answers;
     assert.deepEqual([answers.length, answer?.status, closed, reset], [1, 400, true, false]);
     assert.deepEqual(Object.keys(answer?.headers ?? {}).sort(), [
-      "cache-control", "connection", "content-length", "content-type", "date", "x-content-type-options", "x-request-id",
+      "cache-control",
+      "connection",
+      "content-length",
+      "content-type",
+      "date",
+      "x-content-type-options",
+      "x-request-id",
     ]);
     assert.equal(answer?.headers["connection"], "close");
   });
 
   test("garbage behind a request gets its 400 after the request's answer", async () => {
-    const { answers } = await exchange(service.port, `${GET}garbage\r\n\r\n`, { count: 2, close: true });
+    const { answers } = await exchange(service.port, `${GET}garbage\r\n\r\n`, {
+      count: 2,
+      close: true,
+    });
     assert.deepEqual(
       answers.map(({ status }) => status),
       [200, 400],

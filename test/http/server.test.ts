@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 
-import { HttpError } from "../../src/http/error.ts";
+import { HttpError } from "../../src/http/reply.ts";
 import { type Context, json, type Reply, type Route, route } from "../../src/http/route.ts";
 import { createService } from "../../src/http/server.ts";
 import { exchange, until } from "../service.ts";
@@ -62,7 +62,10 @@ function wrongIn(...wrongs: readonly Wrong[]): string {
   else if (!is("nothing")) head.push(`Content-Length: ${is("size") ? 1000 : 1}`);
   // The parser of newer versions of Node refuses more than 101 on its own.
   if (is("fields")) while (head.length < 102) head.push("A: b");
-  return lines(...head) + (is("coding") ? "1\r\n1\r\n0\r\n\r\n" : is("nothing") ? "" : is("body") ? "{" : "1");
+  return (
+    lines(...head) +
+    (is("coding") ? "1\r\n1\r\n0\r\n\r\n" : is("nothing") ? "" : is("body") ? "{" : "1")
+  );
 }
 
 describe("the order of the checks", { concurrency: 4 }, () => {
@@ -86,7 +89,9 @@ describe("the order of the checks", { concurrency: 4 }, () => {
 
   /** The statuses of the answers, interim ones too, where the wrongs include "busy" those of a busy service. */
   async function statuses(request: string, isBusy: boolean): Promise<number[]> {
-    const { answers } = await exchange(isBusy ? busy.port : service.port, request, { limitMs: 3000 });
+    const { answers } = await exchange(isBusy ? busy.port : service.port, request, {
+      limitMs: 3000,
+    });
     return answers.map(({ status }) => status);
   }
 
@@ -102,8 +107,15 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   }
 
   const exclusive = new Set([
-    "path method", "path slash", "method slash", "nothing content", "nothing size", "nothing body", "coding nothing",
-    "coding size", "size body",
+    "path method",
+    "path slash",
+    "method slash",
+    "nothing content",
+    "nothing size",
+    "nothing body",
+    "coding nothing",
+    "coding size",
+    "size body",
   ]);
   names.forEach((earlier, index) => {
     for (const later of names.slice(index + 1)) {
@@ -163,7 +175,10 @@ describe("the order of the checks", { concurrency: 4 }, () => {
 
   test("a client that doesn't wait for its 100 is served all the same", async () => {
     const [head, body] = wrongIn().split("\r\n\r\n");
-    assert.deepEqual(await statuses(`${head}\r\nExpect: 100-continue\r\n\r\n${body}`, false), [100, 200]);
+    assert.deepEqual(
+      await statuses(`${head}\r\nExpect: 100-continue\r\n\r\n${body}`, false),
+      [100, 200],
+    );
   });
 
   test("a denied client that waits can be told so with its connection closed, since a body may follow", async () => {
@@ -174,7 +189,10 @@ describe("the order of the checks", { concurrency: 4 }, () => {
         close: true,
       },
     );
-    assert.deepEqual([answers[0]?.status, answers[0]?.headers["connection"], closed], [401, "close", true]);
+    assert.deepEqual(
+      [answers[0]?.status, answers[0]?.headers["connection"], closed],
+      [401, "close", true],
+    );
   });
 });
 
@@ -186,8 +204,10 @@ describe("one service", { concurrency: 8 }, () => {
     const fail = (error: unknown) => (): never => {
       throw error;
     };
-    const made = (path: string, handler: (body: undefined, context: Context) => Reply | Promise<Reply>): Route =>
-      route({ method: "GET", path, handler });
+    const made = (
+      path: string,
+      handler: (body: undefined, context: Context) => Reply | Promise<Reply>,
+    ): Route => route({ method: "GET", path, handler });
     const dependent = (path: string, ...dependencies: Route["dependencies"]): Route =>
       route({ method: "GET", path, dependencies, handler: () => json(200, path) });
     service = await serveRoutes([
@@ -224,7 +244,14 @@ describe("one service", { concurrency: 8 }, () => {
     lines(`GET ${path} HTTP/1.1`, "Host: x", ...fields);
 
   for (const path of [
-    "/throws", "/rejects", "/throws-text", "/throws-nothing", "/throws-null", "/circle", "/bigint", "/broken",
+    "/throws",
+    "/rejects",
+    "/throws-text",
+    "/throws-nothing",
+    "/throws-null",
+    "/circle",
+    "/bigint",
+    "/broken",
   ]) {
     test(`a failing handler or dependency (${path}) is one 500 without a word on why`, async () => {
       const { answers } = await exchange(service.port, get(path) + get("/"), { count: 2 });
@@ -299,7 +326,10 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   test("a GET route answers a client that waits for 100 Continue without one", async () => {
-    const { answers } = await exchange(service.port, get("/", "Expect: 100-continue", "Content-Length: 5"));
+    const { answers } = await exchange(
+      service.port,
+      get("/", "Expect: 100-continue", "Content-Length: 5"),
+    );
     assert.deepEqual(
       answers.map(({ status, headers }) => [status, headers["connection"]]),
       [[200, "close"]],
@@ -316,7 +346,9 @@ describe("one service", { concurrency: 8 }, () => {
 
   test("2,000 pipelined requests get their answers in order", async () => {
     const count = 2000;
-    const text = Array.from({ length: count }, (_, index) => postEcho(String(index)).toString("latin1")).join("");
+    const text = Array.from({ length: count }, (_, index) =>
+      postEcho(String(index)).toString("latin1"),
+    ).join("");
     const { answers } = await exchange(service.port, text, { count, limitMs: 30_000 });
     assert.deepEqual(
       answers.map(({ body }) => Number(body)),
@@ -333,23 +365,46 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   test("a request that is being processed gets its answer even if garbage follows it", async () => {
-    for (const garbage of ["garbage\r\n\r\n", "\x16\x03\x01\x02\x00", "\0\0\0\0", "GET / HTTP/9.9\r\n\r\n"]) {
-      const { answers, reset } = await exchange(service.port, get("/late") + garbage, { count: 2, close: true });
+    for (const garbage of [
+      "garbage\r\n\r\n",
+      "\x16\x03\x01\x02\x00",
+      "\0\0\0\0",
+      "GET / HTTP/9.9\r\n\r\n",
+    ]) {
+      const { answers, reset } = await exchange(service.port, get("/late") + garbage, {
+        count: 2,
+        close: true,
+      });
       assert.deepEqual([answers.map(({ status }) => status), reset], [[200, 400], false]);
     }
   });
 
   const noRequests = [
-    "garbage\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\0", "GET\r\n\r\n",
-    "GET / HTTP/1.1\nHost: x\n\n", "get / HTTP/1.1\r\nHost: x\r\n\r\n", "FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "{}",
-    "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "SSH-2.0-x\r\n",
-    "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "\x05\x01\x00", "GET /caf\xe9 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "GET a HTTP/1.1\r\nHost: x\r\n\r\n", "GET \x7f HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "garbage\r\n\r\n",
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "\0",
+    "GET\r\n\r\n",
+    "GET / HTTP/1.1\nHost: x\n\n",
+    "get / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "FOO / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "{}",
+    "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n\r\n",
+    "SSH-2.0-x\r\n",
+    "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+    "\x05\x01\x00",
+    "GET /caf\xe9 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+    "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET a HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET \x7f HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",
   ];
   for (const bytes of noRequests) {
     test(`${JSON.stringify(bytes.slice(0, 30))} is no request: one 400, and nothing after it is read`, async () => {
-      const { answers, closed, reset } = await exchange(service.port, bytes + get("/"), { close: true });
+      const { answers, closed, reset } = await exchange(service.port, bytes + get("/"), {
+        close: true,
+      });
       assert.deepEqual(
         answers.map(({ status }) => status),
         [400],
@@ -363,7 +418,11 @@ describe("one service", { concurrency: 8 }, () => {
 
   test("Upgrade is ignored: the request is answered as it is, its body too", async () => {
     for (const upgrade of UPGRADES) {
-      const fields = ["Connection: Upgrade, HTTP2-Settings", `Upgrade: ${upgrade}`, "HTTP2-Settings: AAMAAABkAAQAAP__"];
+      const fields = [
+        "Connection: Upgrade, HTTP2-Settings",
+        `Upgrade: ${upgrade}`,
+        "HTTP2-Settings: AAMAAABkAAQAAP__",
+      ];
       for (const request of [postEcho('"body"', ...fields), postChunks('"body"', 1, ...fields)]) {
         const { answers } = await exchange(service.port, request);
         assert.deepEqual(
@@ -400,9 +459,14 @@ describe("one service", { concurrency: 8 }, () => {
     const client = await open(service.port, "", { allowHalfOpen: true });
     client.socket.end(get("/late", "X-Request-Id: half-closed"));
     await client.untilEnded();
-    await until(() => service.answered.some(({ requestId }) => requestId === "half-closed"), "the line");
+    await until(
+      () => service.answered.some(({ requestId }) => requestId === "half-closed"),
+      "the line",
+    );
     assert.deepEqual(
-      service.answered.filter(({ requestId }) => requestId === "half-closed").map(({ status }) => status),
+      service.answered
+        .filter(({ requestId }) => requestId === "half-closed")
+        .map(({ status }) => status),
       [null],
     );
     client.socket.destroy();
@@ -413,8 +477,15 @@ describe("one service", { concurrency: 8 }, () => {
     const own = await serveRoutes([route({ method: "GET", path: "/", handler }), echo]);
     for (const head of ["HTTP/1.1\r\nHost: x\r\nConnection: close", "HTTP/1.0\r\nHost: x"]) {
       for (const path of ["/", "/nope"]) {
-        const { answers, reset } = await exchange(own.port, lines(`GET ${path} ${head}`) + get("/"), { close: true });
-        assert.deepEqual([answers.map(({ headers }) => headers["connection"]), reset], [["close"], false]);
+        const { answers, reset } = await exchange(
+          own.port,
+          lines(`GET ${path} ${head}`) + get("/"),
+          { close: true },
+        );
+        assert.deepEqual(
+          [answers.map(({ headers }) => headers["connection"]), reset],
+          [["close"], false],
+        );
       }
     }
     assert.deepEqual(
@@ -430,7 +501,9 @@ describe("one service", { concurrency: 8 }, () => {
   });
 
   test("empty lines before a request are ignored", async () => {
-    const { answers } = await exchange(service.port, `\r\n\r\n${get("/")}\r\n${get("/")}`, { count: 2 });
+    const { answers } = await exchange(service.port, `\r\n\r\n${get("/")}\r\n${get("/")}`, {
+      count: 2,
+    });
     assert.deepEqual(
       answers.map(({ status }) => status),
       [200, 200],
@@ -455,7 +528,11 @@ describe("one service", { concurrency: 8 }, () => {
 describe("time limits", { concurrency: 8 }, () => {
   let service: Started;
   before(async () => {
-    service = await serveRoutes([echo], { headersTimeoutMs: 300, requestTimeoutMs: 600, keepAliveTimeoutMs: 200 });
+    service = await serveRoutes([echo], {
+      headersTimeoutMs: 300,
+      requestTimeoutMs: 600,
+      keepAliveTimeoutMs: 200,
+    });
   });
   after(() => service.close());
 
@@ -473,7 +550,10 @@ describe("time limits", { concurrency: 8 }, () => {
   });
 
   test("a body that comes too slowly is one 408 from the request, and the connection closes", async () => {
-    for (const request of [postEcho('"body"').subarray(0, -3), postChunks('"body"', 1).subarray(0, -8)]) {
+    for (const request of [
+      postEcho('"body"').subarray(0, -3),
+      postChunks('"body"', 1).subarray(0, -8),
+    ]) {
       const client = await open(service.port);
       client.send(request);
       const [answer] = await client.until(1);
@@ -481,7 +561,9 @@ describe("time limits", { concurrency: 8 }, () => {
       await client.untilEnded();
       assert.equal(client.answers.length, 1);
     }
-    const lines408 = service.answered.filter(({ status, path }) => status === 408 && path === "/echo");
+    const lines408 = service.answered.filter(
+      ({ status, path }) => status === 408 && path === "/echo",
+    );
     assert.equal(lines408.length, 2);
   });
 
@@ -501,7 +583,13 @@ describe("time limits", { concurrency: 8 }, () => {
 
   test("a handler may take longer than the time for a request", async () => {
     const slow = await serveRoutes(
-      [route({ method: "GET", path: "/", handler: async () => (await sleep(2500), json(200, null)) })],
+      [
+        route({
+          method: "GET",
+          path: "/",
+          handler: async () => (await sleep(2500), json(200, null)),
+        }),
+      ],
       { headersTimeoutMs: 100, requestTimeoutMs: 200, keepAliveTimeoutMs: 100 },
     );
     const { answers } = await exchange(slow.port, lines("GET / HTTP/1.1", "Host: x"));

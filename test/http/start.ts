@@ -26,7 +26,10 @@ export interface Started extends Service {
 }
 
 /** Puts `routes` behind a real socket. */
-export async function serveRoutes(routes: readonly Route[], limits: Partial<Limits> = {}): Promise<Started> {
+export async function serveRoutes(
+  routes: readonly Route[],
+  limits: Partial<Limits> = {},
+): Promise<Started> {
   const answered: Told[] = [];
   const failures: unknown[] = [];
   const service = createService(
@@ -41,8 +44,21 @@ export async function serveRoutes(routes: readonly Route[], limits: Partial<Limi
       ...limits,
     },
     {
-      answered: ({ requestId, connection: { remote }, request, path, key, denied }, status, durationMs) =>
-        answered.push({ requestId, remote, method: request?.method, path, key, denied, status, durationMs }),
+      answered: (
+        { requestId, connection: { remote }, request, path, key, denied },
+        status,
+        durationMs,
+      ) =>
+        answered.push({
+          requestId,
+          remote,
+          method: request?.method,
+          path,
+          key,
+          denied,
+          status,
+          durationMs,
+        }),
       error: (error) => failures.push(error),
     },
   );
@@ -87,12 +103,19 @@ export function postEcho(body: string | Buffer, ...fields: readonly string[]): B
 }
 
 /** The same in chunks of `size` bytes. */
-export function postChunks(body: string | Buffer, size: number, ...fields: readonly string[]): Buffer {
+export function postChunks(
+  body: string | Buffer,
+  size: number,
+  ...fields: readonly string[]
+): Buffer {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const parts: Uint8Array[] = [
     Buffer.from(
       lines(
-        "POST /echo HTTP/1.1", "Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked",
+        "POST /echo HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
         ...fields,
       ),
     ),

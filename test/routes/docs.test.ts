@@ -33,7 +33,11 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   });
   after(() => service.close());
 
-  async function ask(path: string, fields: readonly string[] = [], method = "GET"): Promise<Answer> {
+  async function ask(
+    path: string,
+    fields: readonly string[] = [],
+    method = "GET",
+  ): Promise<Answer> {
     const request = lines(`${method} ${path} HTTP/1.1`, "Host: x", ...fields);
     const { answers } = await exchange(service.port, request, { isHead: method === "HEAD" });
     assert.equal(answers.length, 1);
@@ -44,7 +48,10 @@ describe("the docs' routes", { concurrency: 8 }, () => {
 
   test("none of them is in the OpenAPI document, needs a key, or has a body", () => {
     for (const one of docsRoutes(read)) {
-      assert.deepEqual([one.method, one.includeInSchema, one.dependencies, one.body], ["GET", false, [], undefined]);
+      assert.deepEqual(
+        [one.method, one.includeInSchema, one.dependencies, one.body],
+        ["GET", false, [], undefined],
+      );
     }
   });
 
@@ -54,7 +61,10 @@ describe("the docs' routes", { concurrency: 8 }, () => {
       assert.deepEqual([status, headers["content-type"], body], [200, type, text]);
       assert.equal(headers["content-length"], String(Buffer.byteLength(text)));
       assert.match(headers["etag"] ?? "", /^"[A-Za-z0-9_-]{22}"$/);
-      assert.deepEqual([headers["cache-control"], headers["x-content-type-options"]], ["no-cache", "nosniff"]);
+      assert.deepEqual(
+        [headers["cache-control"], headers["x-content-type-options"]],
+        ["no-cache", "nosniff"],
+      );
     });
 
     test(`HEAD ${path} has the fields of GET and no body`, async () => {
@@ -65,7 +75,9 @@ describe("the docs' routes", { concurrency: 8 }, () => {
 
     test(`${path} is 304 without a body for a client that has it, with the fields its copy needs`, async () => {
       const whole = await ask(path);
-      const { status, headers, body } = await ask(path, [`If-None-Match: ${whole.headers["etag"]}`]);
+      const { status, headers, body } = await ask(path, [
+        `If-None-Match: ${whole.headers["etag"]}`,
+      ]);
       assert.deepEqual(
         [status, body, headers["content-length"], headers["content-type"]],
         [304, "", undefined, undefined],
@@ -79,7 +91,9 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   test("each file has its own ETag, which changes with its text and with nothing else", async () => {
     const tags = await Promise.all(PATHS.map(([path]) => etagOf(path)));
     assert.equal(new Set(tags).size, PATHS.length);
-    const other = await serveRoutes(docsRoutes((name) => (name === "docs.css" ? "b{}" : read(name))));
+    const other = await serveRoutes(
+      docsRoutes((name) => (name === "docs.css" ? "b{}" : read(name))),
+    );
     const { answers } = await exchange(other.port, lines("GET /docs/docs.css HTTP/1.1", "Host: x"));
     assert.notEqual(answers[0]?.headers["etag"], tags[1]);
     const { answers: same } = await exchange(other.port, lines("GET /docs HTTP/1.1", "Host: x"));
@@ -101,7 +115,8 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   for (const [what, valuesOf] of matching) {
     test(`If-None-Match with ${what} is 304`, async () => {
       const fields = valuesOf(await etagOf("/docs")).map((value) => `If-None-Match: ${value}`);
-      for (const method of ["GET", "HEAD"]) assert.equal((await ask("/docs", fields, method)).status, 304);
+      for (const method of ["GET", "HEAD"])
+        assert.equal((await ask("/docs", fields, method)).status, 304);
     });
   }
 
@@ -122,13 +137,19 @@ describe("the docs' routes", { concurrency: 8 }, () => {
   ];
   for (const [what, valueOf] of others) {
     test(`If-None-Match with ${what} gets the whole file`, async () => {
-      const value = what.startsWith("the tag of") ? await etagOf("/docs/docs.css") : valueOf(await etagOf("/docs"));
+      const value = what.startsWith("the tag of")
+        ? await etagOf("/docs/docs.css")
+        : valueOf(await etagOf("/docs"));
       assert.equal((await ask("/docs", [`If-None-Match: ${value}`])).status, 200);
     });
   }
 
   test("If-Match, If-Modified-Since and Range change nothing", async () => {
-    for (const field of ['If-Match: "a"', "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", "Range: bytes=0-1"]) {
+    for (const field of [
+      'If-Match: "a"',
+      "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT",
+      "Range: bytes=0-1",
+    ]) {
       assert.equal((await ask("/docs", [field])).status, 200);
     }
   });
@@ -158,8 +179,13 @@ describe("the docs' routes", { concurrency: 8 }, () => {
 
   test("other spellings are 404, a slash at the end redirects relatively, other methods are 405", async () => {
     for (const path of [
-      "/docs/x", "/docs//docs.css", "/docs/../openapi.json", "/docs/docs.css.map", "/docs/openapi.json",
-      "/docs%2fdocs.css", "/DOCS",
+      "/docs/x",
+      "/docs//docs.css",
+      "/docs/../openapi.json",
+      "/docs/docs.css.map",
+      "/docs/openapi.json",
+      "/docs%2fdocs.css",
+      "/DOCS",
     ]) {
       assert.equal((await ask(path)).status, 404);
     }

@@ -21,7 +21,12 @@ test("it is 200 while the service takes requests, and 503 when it is about to st
   ] as const) {
     const reply = await health.handler(undefined, { draining } as Context);
     assert.deepEqual([reply.status, reply.body], [status, JSON.stringify({ status: text })]);
-    assert.deepEqual(reply.headers, ["Content-Type", "application/json", "Cache-Control", "no-store"]);
+    assert.deepEqual(reply.headers, [
+      "Content-Type",
+      "application/json",
+      "Cache-Control",
+      "no-store",
+    ]);
   }
 });
 
@@ -38,7 +43,8 @@ test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503
   assert.deepEqual(await ask("GET", "/health"), [200, '{"status":"ok"}', "keep-alive"]);
   assert.deepEqual(await ask("GET", "/health?x=%"), [200, '{"status":"ok"}', "keep-alive"]);
   assert.deepEqual(await ask("HEAD", "/health"), [200, "", "keep-alive"]);
-  for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) assert.equal((await ask(method, "/health"))[0], 405);
+  for (const method of ["POST", "PUT", "DELETE", "OPTIONS"])
+    assert.equal((await ask(method, "/health"))[0], 405);
   service.connections.draining = true;
   assert.deepEqual(await ask("GET", "/health"), [503, '{"status":"draining"}', "close"]);
   assert.deepEqual(await ask("HEAD", "/health"), [503, "", "close"]);

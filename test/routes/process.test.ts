@@ -8,7 +8,11 @@ const guard = (): void => {};
 const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** What the handler makes of a status. */
-async function processed(status: string, delayMs = 0, context: Partial<Context> = {}): Promise<Reply> {
+async function processed(
+  status: string,
+  delayMs = 0,
+  context: Partial<Context> = {},
+): Promise<Reply> {
   return processRoute(guard, delayMs).handler({ status }, context as Context);
 }
 
@@ -33,8 +37,18 @@ test("SUCCESS is 200 with a fresh UUID of version 4 each time", async () => {
 });
 
 const FAILING = [
-  "", "success", "Success", "SUCCESS ", " SUCCESS", "SUCCESS\n", "SUCCES", "SUCCESSS", "FAILURE", "\0SUCCESS",
-  "ＳＵＣＣＥＳＳ", "\ud800",
+  "",
+  "success",
+  "Success",
+  "SUCCESS ",
+  " SUCCESS",
+  "SUCCESS\n",
+  "SUCCES",
+  "SUCCESSS",
+  "FAILURE",
+  "\0SUCCESS",
+  "ＳＵＣＣＥＳＳ",
+  "\ud800",
 ];
 for (const status of FAILING) {
   test(`${JSON.stringify(status)} fails with the original's 500`, async () => {
@@ -64,7 +78,8 @@ test("the signal isn't asked for: it would cost as much as the rest of a request
       throw new Error("asked for");
     },
   };
-  for (const delayMs of [0, 1]) assert.equal((await processed("SUCCESS", delayMs, context)).status, 200);
+  for (const delayMs of [0, 1])
+    assert.equal((await processed("SUCCESS", delayMs, context)).status, 200);
 });
 
 test("the model takes a status that is a string, and reports anything else", () => {

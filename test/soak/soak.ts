@@ -40,7 +40,9 @@ async function soak(): Promise<void> {
     for (const { what, value, limit } of await attack()) {
       const holds = value <= limit;
       if (!holds) process.exitCode = 1;
-      console.log(`${holds ? "holds" : "FAILS"}  ${name}: ${what}: ${round(value)} (at most ${round(limit)})`);
+      console.log(
+        `${holds ? "holds" : "FAILS"}  ${name}: ${what}: ${round(value)} (at most ${round(limit)})`,
+      );
     }
   }
 }

@@ -38,10 +38,16 @@ export async function slowRequests(
   count: number,
   { headersMs, requestMs, slackMs }: { headersMs: number; requestMs: number; slackMs: number },
 ): Promise<Measure[]> {
-  const service = await launch(EXEC, { HEADERS_TIMEOUT_MS: String(headersMs), REQUEST_TIMEOUT_MS: String(requestMs) });
+  const service = await launch(EXEC, {
+    HEADERS_TIMEOUT_MS: String(headersMs),
+    REQUEST_TIMEOUT_MS: String(requestMs),
+  });
   const before = await medianOfGood(service);
   const started = performance.now();
-  const first = part === "header" ? "POST /process HTTP/1.1\r\nHost: x\r\nX-Slow: " : head("Content-Length: 1000");
+  const first =
+    part === "header"
+      ? "POST /process HTTP/1.1\r\nHost: x\r\nX-Slow: "
+      : head("Content-Length: 1000");
   const peers = await openMany(service.port, count, first);
   const opened = performance.now() - started;
   const drip = setInterval(() => {
@@ -52,7 +58,11 @@ export async function slowRequests(
   const limit = timeout + 1500 + opened + slackMs;
   let last = 0;
   for (const { socket } of peers) socket.once("end", () => (last = performance.now() - started));
-  await until(() => peers.every(({ ended, closed }) => ended || closed), "the slow ones to be closed", limit + 10_000);
+  await until(
+    () => peers.every(({ ended, closed }) => ended || closed),
+    "the slow ones to be closed",
+    limit + 10_000,
+  );
   clearInterval(drip);
   const measures = [
     faults("connections without a 408", peers, ({ answers }) => answers[0]?.status !== 408),
@@ -66,9 +76,17 @@ export async function slowRequests(
  * Clients that ask for much and read nothing: little is kept for them, and they are closed in the end. The kernel takes
  * some MB for each: what fits is answered, and such a connection counts as idle.
  */
-export async function slowReaders(count: number, requests: number, timeoutMs: number): Promise<Measure[]> {
+export async function slowReaders(
+  count: number,
+  requests: number,
+  timeoutMs: number,
+): Promise<Measure[]> {
   const ms = String(timeoutMs);
-  const service = await launch(EXEC, { REQUEST_TIMEOUT_MS: ms, HEADERS_TIMEOUT_MS: ms, KEEP_ALIVE_TIMEOUT_MS: ms });
+  const service = await launch(EXEC, {
+    REQUEST_TIMEOUT_MS: ms,
+    HEADERS_TIMEOUT_MS: ms,
+    KEEP_ALIVE_TIMEOUT_MS: ms,
+  });
   const before = await warmUp(service);
   const peers = await openMany(service.port, count);
   for (const { socket } of peers) {
@@ -82,7 +100,9 @@ export async function slowReaders(count: number, requests: number, timeoutMs: nu
   }
   // Who reads now finds the end, or a reset: the rest of the answers is gone.
   for (const { socket } of peers) socket.resume();
-  await until(() => peers.every(({ ended, closed }) => ended || closed), "the ends", 5000).catch(() => {});
+  await until(() => peers.every(({ ended, closed }) => ended || closed), "the ends", 5000).catch(
+    () => {},
+  );
   const measures = [
     { what: "more MB", value: most - before, limit: 60 },
     faults("connections left open", peers, ({ ended, closed }) => !ended && !closed),
@@ -101,12 +121,26 @@ export async function bodyBombs(): Promise<Measure[]> {
     const before = await warmUp(service, 4);
     const answers = [];
     for (const bomb of bombs()) answers.push(await sendBomb(service, bomb));
-    answers.push(...(await Promise.all(Array.from({ length: 10 }, () => sendBomb(service, spaces(16))))));
+    answers.push(
+      ...(await Promise.all(Array.from({ length: 10 }, () => sendBomb(service, spaces(16))))),
+    );
     growth = Math.min(growth, residentMB(service.pid) - before);
     const measures = [
-      faults("bombs not refused with 413 or 422", answers, ({ status }) => status !== 413 && status !== 422),
-      { what: "longest answer in bytes", value: Math.max(...answers.map(({ length }) => length)), limit: 1500 },
-      { what: "good requests not answered", value: (await statusOf(service, TASK)) === 200 ? 0 : 1, limit: 0 },
+      faults(
+        "bombs not refused with 413 or 422",
+        answers,
+        ({ status }) => status !== 413 && status !== 422,
+      ),
+      {
+        what: "longest answer in bytes",
+        value: Math.max(...answers.map(({ length }) => length)),
+        limit: 1500,
+      },
+      {
+        what: "good requests not answered",
+        value: (await statusOf(service, TASK)) === 200 ? 0 : 1,
+        limit: 0,
+      },
     ];
     all.push(...end(service, [], measures));
   }
@@ -114,7 +148,11 @@ export async function bodyBombs(): Promise<Measure[]> {
 }
 
 /** More connections than the process may have file handles. */
-export async function fileHandles(handles: number, connections: number, slackMs: number): Promise<Measure[]> {
+export async function fileHandles(
+  handles: number,
+  connections: number,
+  slackMs: number,
+): Promise<Measure[]> {
   const service = await launch(`ulimit -n ${handles}; exec "$@"`);
   const peers = await openMany(service.port, connections, TASK);
   const before = cpuSeconds(service.pid);
@@ -122,7 +160,8 @@ export async function fileHandles(handles: number, connections: number, slackMs:
   const spent = cpuSeconds(service.pid) - before;
   for (const { socket } of peers) socket.destroy();
   const freed = performance.now();
-  while ((await statusOf(service, TASK)) !== 200 && performance.now() - freed < 10_000) await sleep(5);
+  while ((await statusOf(service, TASK)) !== 200 && performance.now() - freed < 10_000)
+    await sleep(5);
   const measures = [
     // ps counts whole seconds; a busy loop spends three of them.
     { what: "CPU seconds spent in 3 s of waiting", value: spent, limit: 1 },
@@ -141,8 +180,16 @@ export async function excessConnections(most: number, count: number): Promise<Me
   for (const { socket } of held) socket.write(TASK);
   await untilAnswered(held, 2);
   const measures = [
-    faults("connections past the limit that were answered", excess, ({ answers }) => answers.length > 0),
-    faults("connections within it that were not", held, ({ answers }) => answers[1]?.status !== 200),
+    faults(
+      "connections past the limit that were answered",
+      excess,
+      ({ answers }) => answers.length > 0,
+    ),
+    faults(
+      "connections within it that were not",
+      held,
+      ({ answers }) => answers[1]?.status !== 200,
+    ),
   ];
   return end(service, held, measures);
 }
@@ -155,7 +202,9 @@ export async function excessRequests(most: number, count: number): Promise<Measu
   await until(() => refused().length === count - most, "the excess to be refused");
   const healthy = await statusOf(service, get("/health"));
   const early = peers.filter(({ answers }) => answers[0]?.status === 200).length;
-  const vague = refused().filter(({ answers }) => answers[0]?.headers["retry-after"] !== "1").length;
+  const vague = refused().filter(
+    ({ answers }) => answers[0]?.headers["retry-after"] !== "1",
+  ).length;
   await untilAnswered(peers);
   const served = peers.filter(({ answers }) => answers[0]?.status === 200).length;
   const measures = [
@@ -169,7 +218,9 @@ export async function excessRequests(most: number, count: number): Promise<Measu
 
 /** Nobody takes the log: its reader has gone, or is there and never reads. */
 export async function brokenLog(reader: "closed" | "stuck", requests: number): Promise<Measure[]> {
-  const service = await launch(`"$@" | { grep -m 1 listening; ${reader === "stuck" ? "exec sleep 600;" : ""} }`);
+  const service = await launch(
+    `"$@" | { grep -m 1 listening; ${reader === "stuck" ? "exec sleep 600;" : ""} }`,
+  );
   const before = await warmUp(service);
   const statuses = await sendMany(service, requests);
   const measures = [
@@ -190,7 +241,8 @@ async function warmUp(service: Launched, rounds = 1): Promise<number> {
   let most = 0;
   for (let round = 0; round < rounds; round++) {
     await sendMany(service, 3000);
-    for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 10 }, () => statusOf(service, upload)));
+    for (let i = 0; i < 30; i++)
+      await Promise.all(Array.from({ length: 10 }, () => statusOf(service, upload)));
     most = Math.max(most, residentMB(service.pid));
   }
   return most;
@@ -203,8 +255,12 @@ async function sendMany({ port }: Launched, requests: number): Promise<Record<st
   while (statuses.length < requests && peers.every(({ closed }) => !closed)) {
     const batch = Math.min(10, Math.ceil((requests - statuses.length) / peers.length));
     for (const { socket } of peers) socket.write(Buffer.concat(Array(batch).fill(TASK)));
-    await until(() => peers.every(({ answers, closed }) => answers.length === batch || closed), "answers");
-    for (const { answers } of peers) statuses.push(...answers.splice(0).map(({ status }) => status));
+    await until(
+      () => peers.every(({ answers, closed }) => answers.length === batch || closed),
+      "answers",
+    );
+    for (const { answers } of peers)
+      statuses.push(...answers.splice(0).map(({ status }) => status));
   }
   for (const { socket } of peers) socket.destroy();
   return countBy(statuses.slice(0, requests));
@@ -223,7 +279,8 @@ async function medianOfGood(service: Launched): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 40; i++) {
     const started = performance.now();
-    if ((await statusOf(service, get("/health"))) !== 200) throw new Error("a good request had no answer");
+    if ((await statusOf(service, get("/health"))) !== 200)
+      throw new Error("a good request had no answer");
     times.push(performance.now() - started);
     await sleep(10);
   }
@@ -243,18 +300,31 @@ function* bombs(): Generator<Iterable<Buffer>> {
 /** A chunked body of so many MiB of blanks. */
 function* spaces(count: number): Generator<Buffer> {
   yield head("Transfer-Encoding: chunked");
-  const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(1_048_576, " "), Buffer.from("\r\n")]);
+  const chunk = Buffer.concat([
+    Buffer.from("100000\r\n"),
+    Buffer.alloc(1_048_576, " "),
+    Buffer.from("\r\n"),
+  ]);
   for (let i = 0; i < count; i++) yield chunk;
   yield Buffer.from("0\r\n\r\n");
 }
 
 function head(field: string): Buffer {
-  const lines = ["POST /process HTTP/1.1", "Host: x", `X-API-Key: ${KEY}`, "Content-Type: application/json", field];
+  const lines = [
+    "POST /process HTTP/1.1",
+    "Host: x",
+    `X-API-Key: ${KEY}`,
+    "Content-Type: application/json",
+    field,
+  ];
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
 /** Sends pieces for as long as the service takes them; the answer's status and the length of its body. */
-async function sendBomb({ port }: Launched, pieces: Iterable<Buffer>): Promise<{ status: number; length: number }> {
+async function sendBomb(
+  { port }: Launched,
+  pieces: Iterable<Buffer>,
+): Promise<{ status: number; length: number }> {
   const peer = await open(port);
   for (const piece of pieces) {
     if (peer.closed) break;
@@ -277,7 +347,10 @@ function faults<T>(what: string, items: readonly T[], isAtFault: (item: T) => bo
 /** What `ps` says a process has used. */
 function cpuSeconds(pid: number): number {
   const time = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" });
-  return time.trim().split(/[:-]/).reduce((sum, part) => sum * 60 + Number(part), 0);
+  return time
+    .trim()
+    .split(/[:-]/)
+    .reduce((sum, part) => sum * 60 + Number(part), 0);
 }
 
 /** Ends what an attack has opened, and passes on what it measured. */

@@ -44,7 +44,9 @@ export class Peer {
     for (;;) {
       const end = this.#pending.indexOf("\r\n\r\n");
       if (end === -1) return;
-      const length = Number(/\r\nContent-Length: (\d+)/i.exec(this.#pending.toString("latin1", 0, end))?.[1] ?? 0);
+      const length = Number(
+        /\r\nContent-Length: (\d+)/i.exec(this.#pending.toString("latin1", 0, end))?.[1] ?? 0,
+      );
       const whole = end + 4 + length;
       if (this.#pending.length < whole) return;
       this.answers.push(...parseAnswers(this.#pending.subarray(0, whole)));
@@ -57,7 +59,11 @@ export class Peer {
  * Opens a connection to a port of 127.0.0.1, and sends `first`; a refused one is `reset` and `closed`. With
  * `allowHalfOpen` the client's side stays open when the service closes its own.
  */
-export function open(port: number, first: string | Buffer = "", { allowHalfOpen = false } = {}): Promise<Peer> {
+export function open(
+  port: number,
+  first: string | Buffer = "",
+  { allowHalfOpen = false } = {},
+): Promise<Peer> {
   return new Promise((resolve) => {
     // A test that fails leaves it behind: it must not keep its process from ending.
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen }).unref();
@@ -71,7 +77,11 @@ export function open(port: number, first: string | Buffer = "", { allowHalfOpen 
 }
 
 /** Opens `count` connections, some at a time so that the listen queue is not what is tested. */
-export async function openMany(port: number, count: number, first: string | Buffer = ""): Promise<Peer[]> {
+export async function openMany(
+  port: number,
+  count: number,
+  first: string | Buffer = "",
+): Promise<Peer[]> {
   const peers: Peer[] = [];
   while (peers.length < count) {
     const batch = Math.min(100, count - peers.length);
@@ -82,7 +92,10 @@ export async function openMany(port: number, count: number, first: string | Buff
 
 /** Resolves when every peer has `count` answers; rejects after 20 s. */
 export function untilAnswered(peers: readonly Peer[], count = 1): Promise<void> {
-  return until(() => peers.every(({ answers }) => answers.length >= count), `${count} answers on each connection`);
+  return until(
+    () => peers.every(({ answers }) => answers.length >= count),
+    `${count} answers on each connection`,
+  );
 }
 
 /** Resolves when every peer's connection is closed; rejects after `limitMs`. */
@@ -99,5 +112,7 @@ export function countBy(values: readonly (string | number | undefined)[]): Recor
 
 /** The status of each peer's last answer, "reset", or "none". */
 export function outcomes(peers: readonly Peer[]): Record<string, number> {
-  return countBy(peers.map(({ answers, reset }) => (reset ? "reset" : (answers.at(-1)?.status ?? "none"))));
+  return countBy(
+    peers.map(({ answers, reset }) => (reset ? "reset" : (answers.at(-1)?.status ?? "none"))),
+  );
 }

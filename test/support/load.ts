@@ -48,14 +48,22 @@ const TASK = '{"status":"SUCCESS"}';
 
 /** The status of the answer, or the code of the error instead of one. */
 function sendTask(port: number, agent: Agent): Promise<{ status?: number; code: string }> {
-  const headers = { "X-API-Key": KEY, "Content-Type": "application/json", "Content-Length": TASK.length };
+  const headers = {
+    "X-API-Key": KEY,
+    "Content-Type": "application/json",
+    "Content-Length": TASK.length,
+  };
   return new Promise((resolve) => {
-    const fail = ({ code, message }: NodeJS.ErrnoException): void => resolve({ code: code ?? message });
-    const task = request({ port, host: "127.0.0.1", method: "POST", path: "/process", agent, headers }, (answer) => {
-      answer.resume();
-      answer.on("error", fail);
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, code: "" }));
-    });
+    const fail = ({ code, message }: NodeJS.ErrnoException): void =>
+      resolve({ code: code ?? message });
+    const task = request(
+      { port, host: "127.0.0.1", method: "POST", path: "/process", agent, headers },
+      (answer) => {
+        answer.resume();
+        answer.on("error", fail);
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, code: "" }));
+      },
+    );
     task.on("error", fail);
     task.end(TASK);
   });

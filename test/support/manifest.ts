@@ -27,14 +27,18 @@ const HOOKS = /^(?:pre|post)?(?:install|prepare|prepublish|dependencies)$/;
 
 /** What a package.json shouldn't have: dependencies other than `packages` for development, inexact versions, hooks. */
 export function manifestFaults(manifest: Manifest, packages: readonly string[]): string[] {
-  const fields = Object.keys(manifest).filter((name) => /dependencies|overrides|workspaces/i.test(name));
+  const fields = Object.keys(manifest).filter((name) =>
+    /dependencies|overrides|workspaces/i.test(name),
+  );
   const faults = fields.filter((name) => name !== "devDependencies").map((name) => `has ${name}`);
   const names = Object.keys(manifest.devDependencies ?? {});
-  if (names.sort().join() !== [...packages].sort().join()) faults.push(`devDependencies are ${names.join(", ")}`);
+  if (names.sort().join() !== [...packages].sort().join())
+    faults.push(`devDependencies are ${names.join(", ")}`);
   for (const [name, version] of Object.entries(manifest.devDependencies ?? {})) {
     if (!/^\d+\.\d+\.\d+$/.test(version)) faults.push(`${name}: ${version} is not exact`);
   }
-  for (const name of Object.keys(manifest.scripts ?? {})) if (HOOKS.test(name)) faults.push(`script ${name}`);
+  for (const name of Object.keys(manifest.scripts ?? {}))
+    if (HOOKS.test(name)) faults.push(`script ${name}`);
   return faults;
 }
 
@@ -48,13 +52,15 @@ export function lockFaults({ packages }: Lock, manifest: Manifest): string[] {
   const asked = closure(others, Object.keys(manifest.devDependencies ?? {}));
   for (const [path, entry] of Object.entries(others)) {
     if (!asked.has(path)) faults.push(`${path}: nobody asks for it`);
-    if (!/^sha512-[A-Za-z0-9+/]{86}==$/.test(entry.integrity ?? "")) faults.push(`${path}: no integrity`);
+    if (!/^sha512-[A-Za-z0-9+/]{86}==$/.test(entry.integrity ?? ""))
+      faults.push(`${path}: no integrity`);
     if (entry.dev !== true) faults.push(`${path}: not for development only`);
     if (entry.resolved !== undefined) faults.push(`${path}: resolved`);
     if (entry.link === true) faults.push(`${path}: a link`);
     if (entry.hasInstallScript === true) faults.push(`${path}: an install script`);
     const exact = manifest.devDependencies?.[path.replace("node_modules/", "")];
-    if (exact !== undefined && exact !== entry.version) faults.push(`${path}: ${entry.version} instead of ${exact}`);
+    if (exact !== undefined && exact !== entry.version)
+      faults.push(`${path}: ${entry.version} instead of ${exact}`);
   }
   for (const path of asked) if (!(path in others)) faults.push(`${path}: missing`);
   return faults;

@@ -23,12 +23,19 @@ export async function launch(script: string, variables: Variables = {}): Promise
   const shell = spawn("sh", ["-c", script, "sh", process.execPath, program], {
     cwd: directory,
     detached: true,
-    env: { PATH: process.env["PATH"], SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...variables },
+    env: {
+      PATH: process.env["PATH"],
+      SERVICE_API_KEY: KEY,
+      PORT: "0",
+      PROCESS_DELAY_MS: "0",
+      ...variables,
+    },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
   shell.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const read = (name: string): number => Number(new RegExp(`"listening".*"${name}":(\\d+)`).exec(output)?.[1] ?? 0);
+  const read = (name: string): number =>
+    Number(new RegExp(`"listening".*"${name}":(\\d+)`).exec(output)?.[1] ?? 0);
   // An attack that fails must neither hold up this process nor outlive it.
   shell.unref();
   (shell.stdout as Socket).unref();
@@ -52,7 +59,8 @@ export async function startFor(t: TestContext, variables: Variables = {}): Promi
 /** Ends a service, its workers too, when the test ends. */
 export function endWith(t: TestContext, service: Service): void {
   t.after(async () => {
-    for (const pid of [...childrenOf(service.pid), service.pid]) if (isAlive(pid)) kill(pid, "SIGKILL");
+    for (const pid of [...childrenOf(service.pid), service.pid])
+      if (isAlive(pid)) kill(pid, "SIGKILL");
     await service.stop();
   });
 }

@@ -20,8 +20,14 @@ const OTHER_IMPORT = /(?<![\w$.])import\s*(?:\(|["']|\.\s*(?!meta\.url(?![\w$]))
 
 /** Files that import what isn't theirs to import: only node: and what stands above them in `order`, as `./x.ts`. */
 export function wrongImports(sources: Sources, order: readonly string[]): string[] {
-  const faults = [...sources.keys()].filter((path) => !order.includes(path)).map((path) => `${path}: not in the order`);
-  faults.push(...order.filter((path) => !sources.has(path)).map((path) => `${path}: in the order, but no file`));
+  const faults = [...sources.keys()]
+    .filter((path) => !order.includes(path))
+    .map((path) => `${path}: not in the order`);
+  faults.push(
+    ...order
+      .filter((path) => !sources.has(path))
+      .map((path) => `${path}: in the order, but no file`),
+  );
   for (const [path, source] of sources) {
     for (const { specifier } of importsOf(source)) {
       const target = posix.join(posix.dirname(path), specifier);
@@ -51,18 +57,27 @@ export function nodeImports(sources: Sources): Record<string, string[]> {
 
 /** Places where `pattern` matches code, or a whole string (`a["b"]`), in files that aren't `allowed` it. */
 export function uses(sources: Sources, pattern: RegExp, allowed: readonly string[] = []): string[] {
-  return [...sources].filter(([path]) => !allowed.includes(path)).flatMap(([path, { text, code, strings }]) => {
-    const inCode = [...code.matchAll(pattern)].map(({ index, 0: found }) => ({ start: index, text: found }));
-    const isMatch = (inside: string): boolean => inside.match(pattern)?.[0] === inside;
-    const inStrings = strings.filter((string) => isMatch(string.text.slice(1, -1)));
-    return [...inCode, ...inStrings].map((found) => `${path}:${lineAt(text, found.start)}: ${found.text}`);
-  });
+  return [...sources]
+    .filter(([path]) => !allowed.includes(path))
+    .flatMap(([path, { text, code, strings }]) => {
+      const inCode = [...code.matchAll(pattern)].map(({ index, 0: found }) => ({
+        start: index,
+        text: found,
+      }));
+      const isMatch = (inside: string): boolean => inside.match(pattern)?.[0] === inside;
+      const inStrings = strings.filter((string) => isMatch(string.text.slice(1, -1)));
+      return [...inCode, ...inStrings].map(
+        (found) => `${path}:${lineAt(text, found.start)}: ${found.text}`,
+      );
+    });
 }
 
 /** Functions that are longer than `most` lines, from the signature to the closing brace. */
 export function longFunctions(sources: Sources, most: number): string[] {
   return [...sources].flatMap(([path, source]) =>
-    functionsOf(source).filter(({ lines }) => lines > most).map(({ line, lines }) => `${path}:${line}: ${lines} lines`),
+    functionsOf(source)
+      .filter(({ lines }) => lines > most)
+      .map(({ line, lines }) => `${path}:${line}: ${lines} lines`),
   );
 }
 
@@ -77,8 +92,12 @@ export function longFiles(sources: Sources, most: number): string[] {
 /** Lines that are longer than `most` characters. */
 export function longLines(sources: Sources, most: number): string[] {
   return [...sources].flatMap(([path, { text }]) => {
-    const lines = text.split("\n").map(({ length }, index) => ({ length, at: `${path}:${index + 1}` }));
-    return lines.filter(({ length }) => length > most).map(({ length, at }) => `${at}: ${length} characters`);
+    const lines = text
+      .split("\n")
+      .map(({ length }, index) => ({ length, at: `${path}:${index + 1}` }));
+    return lines
+      .filter(({ length }) => length > most)
+      .map(({ length, at }) => `${at}: ${length} characters`);
   });
 }
 
@@ -110,7 +129,9 @@ export function unusedExports(sources: Sources, users: Sources = new Map()): str
     }
   }
   const exported = [...sources].flatMap(([path, source]) =>
-    declarationsOf(source).filter(({ isType }) => !isType).map(({ name }) => `${path}: ${name}`),
+    declarationsOf(source)
+      .filter(({ isType }) => !isType)
+      .map(({ name }) => `${path}: ${name}`),
   );
   return [...new Set(exported)].filter((name) => !used.has(name));
 }
@@ -134,7 +155,8 @@ export function bareSpecifiers(sources: Sources): string[] {
 }
 
 function declarationsOf({ code }: Scan): { name: string; start: number; isType: boolean }[] {
-  const pattern = /^export\s+(?:async\s+)?(const|let|var|function\*?|class|interface|type|default)\s+(?!\{)([\w$]+)/gm;
+  const pattern =
+    /^export\s+(?:async\s+)?(const|let|var|function\*?|class|interface|type|default)\s+(?!\{)([\w$]+)/gm;
   return [...code.matchAll(pattern)].map(({ index, 1: kind = "", 2: name = "" }) => {
     return { name, start: index, isType: kind === "interface" || kind === "type" };
   });
@@ -144,11 +166,16 @@ function importsOf({ code, strings }: Scan): Import[] {
   return [...code.matchAll(FROM)].map(({ index, 0: whole, 1: type, 2: clause = "" }) => {
     const string = strings.find(({ start }) => start === index + whole.length - 1);
     // name = ["type"] exported ["as" local]; what stands outside of the braces is the default, or "* as all"
-    const parts = clause.replace(/^([\w$]+)/, "default as $1").split(/[{},]/).map((part) => part.trim());
+    const parts = clause
+      .replace(/^([\w$]+)/, "default as $1")
+      .split(/[{},]/)
+      .map((part) => part.trim());
     const isType = (part: string): boolean => type !== undefined || part.startsWith("type ");
     return {
       specifier: string?.text.slice(1, -1) ?? "",
-      names: parts.filter((part) => part !== "" && !isType(part)).map((part) => part.replace(/\s+as\s.*$/s, "")),
+      names: parts
+        .filter((part) => part !== "" && !isType(part))
+        .map((part) => part.replace(/\s+as\s.*$/s, "")),
     };
   });
 }

@@ -26,7 +26,8 @@ const OPENING = "([{";
 const CLOSING = ")]}";
 
 // After one of these words a "/" starts a regular expression, and a "(" no list of parameters.
-const BEFORE_REGEX = /(?:^|[^\w$.])(?:return|typeof|case|in|of|delete|void|throw|new|else|do|instanceof|await|yield)$/;
+const BEFORE_REGEX =
+  /(?:^|[^\w$.])(?:return|typeof|case|in|of|delete|void|throw|new|else|do|instanceof|await|yield)$/;
 const CONTROL = /(?:^|[^\w$.])(?:if|for|while|switch|catch|with|await|return)$/;
 
 /** Takes a text apart. Throws an Error with the line where it can't: an open string, brackets that don't match. */
@@ -47,7 +48,7 @@ export function scan(text: string): Scan {
     return end;
   };
   let before = "";
-  for (let at = 0; at < text.length;) {
+  for (let at = 0; at < text.length; ) {
     const char = text.charAt(at);
     let end = at + 1;
     if (text.startsWith("//", at) || text.startsWith("/*", at)) {
@@ -62,7 +63,12 @@ export function scan(text: string): Scan {
     } else if (char === "`") {
       end = skipTemplate(at + 1);
     } else if (char === "/" && startsRegex(before)) {
-      end = endOf(text, at + 1, /\\.|\[(?:\\.|[^\]\\\n])*\]|[/\n]/g, (part) => part === "/" || part === "\n");
+      end = endOf(
+        text,
+        at + 1,
+        /\\.|\[(?:\\.|[^\]\\\n])*\]|[/\n]/g,
+        (part) => part === "/" || part === "\n",
+      );
       if (text[end - 1] === "\n") throw faultAt(text, at, "a regular expression without an end");
       blank(at + 1, end - 1);
     } else if (OPENING.includes(char)) {
@@ -96,7 +102,10 @@ export function codeLines({ text, comments }: Scan): number {
     const gap = text.slice(last === undefined ? 0 : last.start + last.text.length, start);
     return gap + (comments[index]?.text.replace(/[^\n]/g, "") ?? "");
   });
-  return parts.join("").split("\n").filter((line) => line.trim() !== "").length;
+  return parts
+    .join("")
+    .split("\n")
+    .filter((line) => line.trim() !== "").length;
 }
 
 /**
@@ -119,7 +128,10 @@ export function functionsOf({ text, code, closes }: Scan): FunctionSpan[] {
     const isArrow = code.startsWith("=>", body);
     if (isArrow) arrows.add(body);
     else if (name === "" || CONTROL.test(name)) continue;
-    add(isArrow ? start : start - name.length, isArrow ? endOfArrow(code, closes, body + 2) : closes.get(body) ?? 0);
+    add(
+      isArrow ? start : start - name.length,
+      isArrow ? endOfArrow(code, closes, body + 2) : (closes.get(body) ?? 0),
+    );
   }
   for (const { index } of code.matchAll(/=>/g)) {
     if (arrows.has(index)) continue;
@@ -157,12 +169,14 @@ function bodyAfter(
   if (code.startsWith("=>", at) || code[at] === "{") return at;
   if (code[at] !== ":") return undefined;
   // A "{" after one of these is part of the type, and ends with its "}"; after anything else it is the body.
-  const isWithinType = (): boolean => /(?:[:|&<,(]|=>|\bis|\bkeyof|\breadonly)\s*$/.test(code.slice(0, at));
+  const isWithinType = (): boolean =>
+    /(?:[:|&<,(]|=>|\bis|\bkeyof|\breadonly)\s*$/.test(code.slice(0, at));
   for (at += 1; at < code.length; at += 1) {
     const char = code.charAt(at);
     if (code.startsWith("=>", at)) return at;
     if (char === "{" && !isWithinType()) return at;
-    if (";)]}".includes(char) || (char === "," && !code.slice(start, at).includes("<"))) return undefined;
+    if (";)]}".includes(char) || (char === "," && !code.slice(start, at).includes("<")))
+      return undefined;
     const isGroup = char === "(";
     at = closes.get(at) ?? at;
     const next = skipBlanks(code, at + 1);
@@ -190,7 +204,12 @@ function startsRegex(before: string): boolean {
 }
 
 /** Where the first match of `pattern` from `start` on that `isEnd` likes ends. */
-function endOf(text: string, start: number, pattern: RegExp, isEnd: (part: string) => boolean = () => true): number {
+function endOf(
+  text: string,
+  start: number,
+  pattern: RegExp,
+  isEnd: (part: string) => boolean = () => true,
+): number {
   pattern.lastIndex = start;
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     if (isEnd(match[0])) return pattern.lastIndex;

@@ -9,9 +9,9 @@ import {
   readConfiguration,
   type Settings,
   SettingsError,
-} from "../src/settings.ts";
-import { spawnService } from "./service.ts";
-import { exitOf } from "./support/processes.ts";
+} from "../../src/config/settings.ts";
+import { spawnService } from "../service.ts";
+import { exitOf } from "../support/processes.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const STRONG = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";
@@ -32,7 +32,11 @@ function read(env: NodeJS.ProcessEnv, envFile?: string | Buffer): Configuration 
 }
 
 /** The faults of an environment as it is and of a `.env`. */
-function faultsOf(env: NodeJS.ProcessEnv, envFile?: string | Buffer, directory = directoryWith(envFile)): readonly string[] {
+function faultsOf(
+  env: NodeJS.ProcessEnv,
+  envFile?: string | Buffer,
+  directory = directoryWith(envFile),
+): readonly string[] {
   try {
     readConfiguration(env, directory, NOW);
     return [];
@@ -101,8 +105,27 @@ for (const [name, value, expected] of GOOD) {
 }
 
 const NOT_NUMBERS = [
-  "abc", "-1", "+1", "1.5", "1e3", "0x10", " 1", "1 ", "1\n", "1,000", "1_000", "NaN", "Infinity", "١", "1ms",
-  "99999999999", "1;", "true", "auto ", "\t1", "1\0",
+  "abc",
+  "-1",
+  "+1",
+  "1.5",
+  "1e3",
+  "0x10",
+  " 1",
+  "1 ",
+  "1\n",
+  "1,000",
+  "1_000",
+  "NaN",
+  "Infinity",
+  "١",
+  "1ms",
+  "99999999999",
+  "1;",
+  "true",
+  "auto ",
+  "\t1",
+  "1\0",
 ];
 /** The numbers' names with what is just out of their range. */
 const NUMBERS: readonly (readonly [string, readonly string[]])[] = [
@@ -122,7 +145,9 @@ const NUMBERS: readonly (readonly [string, readonly string[]])[] = [
 for (const [name, others] of NUMBERS) {
   test(`${name} that is no whole number in its range is one fault, which names its place and the range`, () => {
     for (const value of [...NOT_NUMBERS, ...others]) {
-      const pattern = new RegExp(`^${name} \\(environment\\): must be a whole number from \\d+ to \\d+`);
+      const pattern = new RegExp(
+        `^${name} \\(environment\\): must be a whole number from \\d+ to \\d+`,
+      );
       const faults = faultsOf({ SERVICE_API_KEY: STRONG, [name]: value });
       assert.ok(
         faults.some((fault) => pattern.test(fault)),
@@ -133,7 +158,10 @@ for (const [name, others] of NUMBERS) {
 }
 
 const BAD_WORDS: readonly (readonly [string, readonly string[]])[] = [
-  ["LOG_LEVEL", ["INFO", "debug", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"]],
+  [
+    "LOG_LEVEL",
+    ["INFO", "debug", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"],
+  ],
   ["DOCS", ["ON", "true", "1", "yes", "0", "On", "on,off"]],
   ["SERVICE_ALLOW_WEAK_KEY", ["true", "yes", "on", "2", "01", "10", "-1"]],
 ];
@@ -141,7 +169,10 @@ for (const [name, values] of BAD_WORDS) {
   test(`${name} with another word than its own is one fault, which names them`, () => {
     for (const value of values) {
       const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: STRONG, [name]: value });
-      assert.match(fault, new RegExp(`^${name} \\(environment\\): must be one of \\w+(?:, \\w+)+$`));
+      assert.match(
+        fault,
+        new RegExp(`^${name} \\(environment\\): must be one of \\w+(?:, \\w+)+$`),
+      );
       assert.equal(more.length, 0);
     }
   });
@@ -155,9 +186,21 @@ test("HOST with blanks, line ends or letters beyond ASCII is a fault", () => {
 });
 
 const NAMES = [
-  "HOST", "PORT", "WORKERS", "LOG_LEVEL", "DOCS", "PROCESS_DELAY_MS", "MAX_BODY_BYTES", "MAX_IN_FLIGHT",
-  "MAX_CONNECTIONS", "HEADERS_TIMEOUT_MS", "REQUEST_TIMEOUT_MS", "KEEP_ALIVE_TIMEOUT_MS", "SHUTDOWN_DELAY_MS",
-  "SHUTDOWN_TIMEOUT_MS", "SERVICE_ALLOW_WEAK_KEY",
+  "HOST",
+  "PORT",
+  "WORKERS",
+  "LOG_LEVEL",
+  "DOCS",
+  "PROCESS_DELAY_MS",
+  "MAX_BODY_BYTES",
+  "MAX_IN_FLIGHT",
+  "MAX_CONNECTIONS",
+  "HEADERS_TIMEOUT_MS",
+  "REQUEST_TIMEOUT_MS",
+  "KEEP_ALIVE_TIMEOUT_MS",
+  "SHUTDOWN_DELAY_MS",
+  "SHUTDOWN_TIMEOUT_MS",
+  "SERVICE_ALLOW_WEAK_KEY",
 ];
 
 for (const name of [...NAMES, "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
@@ -186,7 +229,9 @@ test("the environment wins over .env, and the last of two lines wins in .env", (
 });
 
 test("names of inherited properties are no variables", () => {
-  const faults = faultsOf(Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as NodeJS.ProcessEnv);
+  const faults = faultsOf(
+    Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as NodeJS.ProcessEnv,
+  );
   assert.equal(faults.length, 1);
   assert.match(faults[0] ?? "", /^SERVICE_API_KEY: no usable key/);
 });
@@ -204,7 +249,10 @@ test("HEADERS_TIMEOUT_MS past REQUEST_TIMEOUT_MS is a fault that says where the 
     assert.match(fault, places);
     assert.equal(more.length, 0);
   }
-  assert.equal(read({ HEADERS_TIMEOUT_MS: "7", REQUEST_TIMEOUT_MS: "7" }).settings.headersTimeoutMs, 7);
+  assert.equal(
+    read({ HEADERS_TIMEOUT_MS: "7", REQUEST_TIMEOUT_MS: "7" }).settings.headersTimeoutMs,
+    7,
+  );
 });
 
 /** A value that shows wherever it is printed. */
@@ -231,7 +279,11 @@ test("all faults are reported at once, each with its variable and place, and no 
 });
 
 const BROKEN_FILES: readonly (readonly [string, string | Buffer, RegExp])[] = [
-  ["UTF-16 with a byte order mark", Buffer.from(`\ufeffSERVICE_API_KEY=${MARK}\n`, "utf16le"), /^\.env/],
+  [
+    "UTF-16 with a byte order mark",
+    Buffer.from(`\ufeffSERVICE_API_KEY=${MARK}\n`, "utf16le"),
+    /^\.env/,
+  ],
   ["UTF-16 without one", Buffer.from(`SERVICE_API_KEY=${MARK}\n`, "utf16le"), /^\.env/],
   [
     "a Latin-1 letter",
@@ -241,7 +293,11 @@ const BROKEN_FILES: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ["a NUL", `X=1\nY=2\nSERVICE_API_KEY=${MARK}\0b\n`, /line 3/],
   ["a line without =", `${MARK}\nSERVICE_API_KEY=${STRONG}\n`, /^\.env, line 1: /],
   ["a quote that is never closed", `SERVICE_API_KEY="${MARK}\nX=1\n`, /line 1/],
-  ["a quote before the key that is never closed", `A="${MARK}\nSERVICE_API_KEY=${STRONG}\n`, /line 1/],
+  [
+    "a quote before the key that is never closed",
+    `A="${MARK}\nSERVICE_API_KEY=${STRONG}\n`,
+    /line 1/,
+  ],
   ["text behind a quote", `X=1\nSERVICE_API_KEY="${MARK}"def\n`, /line 2/],
   ["a reference to nothing", `SERVICE_API_KEY=\${NOPE_${MARK}}\n`, /line 1/],
 ];
@@ -288,10 +344,16 @@ test("a .env that can't be read is a fault, with the reason", () => {
   chmodSync(join(closed, ".env"), 0);
   chmodSync(base, 0o755);
   chmodSync(closed, 0o755);
-  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asDirectory), [".env: can't be read (EISDIR)"]);
-  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asLoop), [".env: can't be read (ELOOP)"]);
+  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asDirectory), [
+    ".env: can't be read (EISDIR)",
+  ]);
+  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asLoop), [
+    ".env: can't be read (ELOOP)",
+  ]);
   asNobody(() => {
-    assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, closed), [".env: can't be read (EACCES)"]);
+    assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, closed), [
+      ".env: can't be read (EACCES)",
+    ]);
   });
 });
 
@@ -310,7 +372,9 @@ test("a .env with a key that others may read is warned about, one without a key 
     return readConfiguration(key, directory, NOW).warnings;
   };
   for (const mode of [0o644, 0o640, 0o604, 0o666, 0o444]) {
-    assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), [".env: can be read by group or others: chmod 600 it"]);
+    assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), [
+      ".env: can be read by group or others: chmod 600 it",
+    ]);
     assert.deepEqual(row(mode, "PORT=1\n"), []);
   }
   for (const mode of [0o600, 0o400, 0o700, 0o620, 0o611])
@@ -321,23 +385,43 @@ const WEAK = "weak-key";
 
 test("a weak key is warned about on a loopback HOST", () => {
   for (const host of [undefined, "127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"]) {
-    const { warnings } = readConfiguration({ SERVICE_API_KEY: WEAK, HOST: host }, directoryWith(), NOW);
+    const { warnings } = readConfiguration(
+      { SERVICE_API_KEY: WEAK, HOST: host },
+      directoryWith(),
+      NOW,
+    );
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0] ?? "", /^SERVICE_API_KEY \(environment\): is shorter than 32 characters/);
+    assert.match(
+      warnings[0] ?? "",
+      /^SERVICE_API_KEY \(environment\): is shorter than 32 characters/,
+    );
     assert.ok(!warnings[0]?.includes(WEAK));
   }
 });
 
 test("a weak key is a fault on any other HOST, with the way to allow it", () => {
   for (const host of [
-    "0.0.0.0", "::", "10.0.0.1", "example.com", "127.0.0.1.example.com", "localhost.example.com", "::2", "[::1]",
+    "0.0.0.0",
+    "::",
+    "10.0.0.1",
+    "example.com",
+    "127.0.0.1.example.com",
+    "localhost.example.com",
+    "::2",
+    "[::1]",
     "1127.0.0.1",
   ]) {
     const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: WEAK, HOST: host });
     assert.match(fault, /^SERVICE_API_KEY \(environment\): is shorter .*SERVICE_ALLOW_WEAK_KEY=1$/);
     assert.equal(more.length, 0);
-    assert.deepEqual(faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" }), []);
-    assert.equal(faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "0" }).length, 1);
+    assert.deepEqual(
+      faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" }),
+      [],
+    );
+    assert.equal(
+      faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "0" }).length,
+      1,
+    );
     assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG, HOST: host }), []);
   }
 });
@@ -365,7 +449,13 @@ describe("the program", { concurrency: 4 }, () => {
     assert.deepEqual([code, stdout], [78, ""]);
     const faults = stderr.trimEnd().split("\n");
     assert.deepEqual(faults.map((line) => line.replace(/ \(.*/, "")).sort(), [
-      "DOCS", "HOST", "LOG_LEVEL", "MAX_BODY_BYTES", "PORT", "SERVICE_API_KEY", "WORKERS",
+      "DOCS",
+      "HOST",
+      "LOG_LEVEL",
+      "MAX_BODY_BYTES",
+      "PORT",
+      "SERVICE_API_KEY",
+      "WORKERS",
     ]);
     assert.ok(!stderr.includes(MARK));
   });

@@ -1,15 +1,23 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { sandboxOptions } from "../src/sandbox.ts";
-import { exchange, post, program, until } from "./service.ts";
+import { sandboxOptions } from "../../src/process/sandbox.ts";
+import { exchange, post, program, until } from "../service.ts";
 
-const ROOT = fileURLToPath(new URL("../src/", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../src/", import.meta.url));
 const OLD_KEY = "svk_old-0123456789-abcdefghijklmnopqrstuvwxyz";
 const NEW_KEY = "svk_new-0123456789-abcdefghijklmnopqrstuvwxyz";
 
@@ -76,13 +84,18 @@ describe("the options of the sandbox", () => {
   });
 
   test("reading files and starting processes is granted only where it is asked for", () => {
-    const options = sandboxOptions(new Set(["--permission"]), { files: ["/a/.env", "/b"], processes: true });
+    const options = sandboxOptions(new Set(["--permission"]), {
+      files: ["/a/.env", "/b"],
+      processes: true,
+    });
     const grants = `"--allow-fs-read=${ROOT}" "--allow-fs-read=/a/.env" "--allow-fs-read=/b"`;
     assert.equal(options, `"--permission" "--allow-child-process" ${grants}`);
   });
 
   test("nothing in a path ends its quotes", () => {
-    const options = sandboxOptions(new Set(["--permission"]), { files: ['/a b/"--allow-fs-write=/"\\'] });
+    const options = sandboxOptions(new Set(["--permission"]), {
+      files: ['/a b/"--allow-fs-write=/"\\'],
+    });
     assert.ok(options.endsWith(' "--allow-fs-read=/a b/\\"--allow-fs-write=/\\"\\\\"'), options);
   });
 });
@@ -131,7 +144,10 @@ for (const workers of [1, 2]) {
 
     test("can do no more than read itself, .env and the key files, and a worker not even those", () => {
       const reading = { ...NOTHING, readEnv: "done", readKeyFile: "done" };
-      const primary = { isWorker: false, outcomes: workers > 1 ? { ...reading, startProcess: "done" } : reading };
+      const primary = {
+        isWorker: false,
+        outcomes: workers > 1 ? { ...reading, startProcess: "done" } : reading,
+      };
       const worker = { isWorker: true, outcomes: NOTHING };
       assert.deepEqual(service.probes(), workers > 1 ? [primary, worker, worker] : [primary]);
       assert.equal(existsSync(join(directory, "written")), false);
@@ -154,7 +170,10 @@ for (const workers of [1, 2]) {
     test("keeps its keys when .env has come to name a file that isn't granted", async () => {
       writeFileSync(join(directory, ".env"), "SERVICE_API_KEY_FILE=.env.old\n");
       await service.reload("keys_reload_failed");
-      assert.match(service.stdout(), /"SERVICE_API_KEY_FILE \(\.env, line 1\): [^"]* \(ERR_ACCESS_DENIED\)/);
+      assert.match(
+        service.stdout(),
+        /"SERVICE_API_KEY_FILE \(\.env, line 1\): [^"]* \(ERR_ACCESS_DENIED\)/,
+      );
       await settle(service, NEW_KEY, 200);
     });
 
@@ -183,7 +202,10 @@ function swapSecret(directory: string, key: string): void {
   renameSync(join(directory, "secrets/..next"), join(directory, "secrets/..data"));
 }
 
-function runSandboxCommand(cwd: string, env: Readonly<Record<string, string>> = {}): SpawnSyncReturns<string> {
+function runSandboxCommand(
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): SpawnSyncReturns<string> {
   const args = ["--no-warnings", program, "sandbox"];
   return spawnSync(process.execPath, args, { cwd, env, encoding: "utf8", timeout: 20_000 });
 }
@@ -192,7 +214,8 @@ function runSandboxCommand(cwd: string, env: Readonly<Record<string, string>> = 
 async function settle(service: Sandboxed, key: string, status: number): Promise<void> {
   const end = Date.now() + 20_000;
   let last: number | undefined;
-  while ((last = await service.statusWith(key)) !== status) assert.ok(Date.now() < end, `still ${last}, not ${status}`);
+  while ((last = await service.statusWith(key)) !== status)
+    assert.ok(Date.now() < end, `still ${last}, not ${status}`);
 }
 
 interface Sandboxed {
@@ -227,7 +250,8 @@ async function startSandboxed(cwd: string, workers: number): Promise<Sandboxed> 
   return {
     port,
     stdout: () => stdout,
-    probes: () => [...stderr.matchAll(/^probe (.*)$/gm)].map(([, text = ""]) => JSON.parse(text) as Probe),
+    probes: () =>
+      [...stderr.matchAll(/^probe (.*)$/gm)].map(([, text = ""]) => JSON.parse(text) as Probe),
     async statusWith(key: string): Promise<number | undefined> {
       return (await exchange(port(), post('{"status":"SUCCESS"}', [], { key }))).answers[0]?.status;
     },

@@ -1,9 +1,9 @@
 import cluster, { type Worker } from "node:cluster";
 
-import type { KeySet } from "./auth/keys.ts";
-import type { Log } from "./log.ts";
+import type { KeySet } from "../auth/keys.ts";
+import type { Log } from "../log.ts";
 import { sandboxOptions } from "./sandbox.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../config/settings.ts";
 
 /** What answers requests: the service of one process, or all its workers. */
 export interface Serving {
@@ -21,18 +21,30 @@ export const isWorker: boolean = cluster.isWorker;
 /** What the primary tells a worker: what to serve with, or to stop. The keys are hashes: no plaintext is handed on. */
 export type Order = { readonly settings: Settings; readonly keys: KeySet } | "stop";
 
-interface Fleet { readonly settings: Settings; readonly log: Log; keys: KeySet; deaths: number[]; stopping: boolean }
+interface Fleet {
+  readonly settings: Settings;
+  readonly log: Log;
+  keys: KeySet;
+  deaths: number[];
+  stopping: boolean;
+}
 
 /** Workers of this process: started, replaced when they die, told of new keys, stopped; none of them outlives it. */
 export function createFleet(settings: Settings, keys: KeySet, log: Log): Serving {
   const fleet: Fleet = { settings, log, keys, deaths: [], stopping: false };
-  return { listen: () => listen(fleet), setKeys: (current) => setKeys(fleet, current), stop: () => stop(fleet) };
+  return {
+    listen: () => listen(fleet),
+    setKeys: (current) => setKeys(fleet, current),
+    stop: () => stop(fleet),
+  };
 }
 
 /** Asks the primary for orders, gives each to `obey`, tells why one failed. Without a primary it ends this process. */
 export function followPrimary(obey: (order: Order) => Promise<unknown>): void {
   process.on("disconnect", () => process.exit(1));
-  process.on("message", (message: Order) => obey(message).catch((error: Error) => process.send?.(error.message)));
+  process.on("message", (message: Order) =>
+    obey(message).catch((error: Error) => process.send?.(error.message)),
+  );
   // Node 20 loses what is sent before somebody listens.
   process.send?.(READY);
 }
@@ -50,7 +62,8 @@ function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
   // "advanced" carries bytes and Infinity as they are.
   cluster.setupPrimary({ serialization: "advanced" });
   cluster.on("message", (worker, word: string) => {
-    if (word === READY) order(worker, fleet.stopping ? "stop" : { settings: fleet.settings, keys: fleet.keys });
+    if (word === READY)
+      order(worker, fleet.stopping ? "stop" : { settings: fleet.settings, keys: fleet.keys });
     else if (!fleet.stopping) fail(word);
   });
   cluster.on("exit", ({ process: { pid } }, code, signal) => replace(fleet, { pid, code, signal }));
@@ -78,7 +91,10 @@ function setKeys(fleet: Fleet, keys: KeySet): void {
 async function stop(fleet: Fleet): Promise<number> {
   fleet.stopping = true;
   // setTimeout fires at once past its longest delay.
-  setTimeout(kill, Math.min(fleet.settings.shutdownDelayMs + fleet.settings.shutdownTimeoutMs + 1000, 2 ** 31 - 1));
+  setTimeout(
+    kill,
+    Math.min(fleet.settings.shutdownDelayMs + fleet.settings.shutdownTimeoutMs + 1000, 2 ** 31 - 1),
+  );
   const exits = workers().map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
   for (const worker of workers()) order(worker, "stop");
   return (await Promise.all(exits)).every((code) => code === 0) ? 0 : 1;
@@ -88,7 +104,10 @@ function fork({ stopping }: Fleet): void {
   if (stopping) return;
   // A worker is told all it needs: it inherits the environment, but not the secret in it; nor, in the sandbox, the
   // right to read key files and to start processes.
-  const sandbox = "permission" in process ? { NODE_OPTIONS: sandboxOptions(process.allowedNodeEnvironmentFlags) } : {};
+  const sandbox =
+    "permission" in process
+      ? { NODE_OPTIONS: sandboxOptions(process.allowedNodeEnvironmentFlags) }
+      : {};
   cluster.fork({ SERVICE_API_KEY: "", ...sandbox });
 }
 
@@ -104,7 +123,9 @@ function replace(fleet: Fleet, death: object): void {
 
 /** Workers that have not ended. */
 const workers = (): Worker[] =>
-  Object.values(cluster.workers ?? {}).flatMap((worker) => (worker?.isDead() === false ? worker : []));
+  Object.values(cluster.workers ?? {}).flatMap((worker) =>
+    worker?.isDead() === false ? worker : [],
+  );
 
 const kill = (): void => workers().forEach((worker) => worker.process.kill("SIGKILL"));
 

@@ -2,15 +2,18 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
-import type { KeySet } from "./auth/keys.ts";
-import { modeWarnings, type Reader, readKeys, type Variable } from "./auth/sources.ts";
+import type { KeySet } from "../auth/keys.ts";
+import { modeWarnings, type Reader, readKeys, type Variable } from "./key-sources.ts";
 import { type DotenvEntry, DotenvError, type DotenvFault, readDotenv } from "./dotenv.ts";
-import type { Limits } from "./http/server.ts";
-import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import type { Limits } from "../http/server.ts";
+import { LOG_LEVELS, type LogLevel } from "../log.ts";
 
 /** How the service is to run; times in ms, sizes in bytes. */
-export type Settings = Limits & Readonly<{ host: string; logLevel: LogLevel; docs: boolean }>
-  & Readonly<Record<"port" | "workers" | "processDelayMs" | "shutdownDelayMs" | "shutdownTimeoutMs", number>>;
+export type Settings = Limits &
+  Readonly<{ host: string; logLevel: LogLevel; docs: boolean }> &
+  Readonly<
+    Record<"port" | "workers" | "processDelayMs" | "shutdownDelayMs" | "shutdownTimeoutMs", number>
+  >;
 
 /** Settings, the keys in force, and what the operator should hear, one line each. */
 export interface Configuration {
@@ -28,7 +31,11 @@ export class SettingsError extends Error {}
  * Reads settings and keys from the environment, else from `.env` in `directory`; `now` in ms since the epoch. Throws
  * a SettingsError with every fault there is.
  */
-export function readConfiguration(env: NodeJS.ProcessEnv, directory: string, now: number): Configuration {
+export function readConfiguration(
+  env: NodeJS.ProcessEnv,
+  directory: string,
+  now: number,
+): Configuration {
   const faults: string[] = [];
   const warnings: string[] = [];
   const dotenv = join(directory, ".env");
@@ -45,8 +52,11 @@ export function readConfiguration(env: NodeJS.ProcessEnv, directory: string, now
   const isWeakAllowed = readChoice(reader, "SERVICE_ALLOW_WEAK_KEY", "0", ["1", "0"]) === "1";
   const keys = readKeys(reader, isWeakAllowed || LOOPBACK.test(settings.host));
   if (faults.length > 0) throw new SettingsError(faults.join("\n"));
-  if (lookup("SERVICE_API_KEY")?.label.includes(".env")) warnings.push(...modeWarnings(dotenv, ".env"));
-  const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap((name) => lookup(name)?.value ?? []);
+  if (lookup("SERVICE_API_KEY")?.label.includes(".env"))
+    warnings.push(...modeWarnings(dotenv, ".env"));
+  const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap(
+    (name) => lookup(name)?.value ?? [],
+  );
   const files = [dotenv, ...keyFiles].map((path) => resolve(directory, path));
   return { settings, keys, warnings, grants: { files, processes: settings.workers > 1 } };
 }
@@ -59,9 +69,14 @@ const MAX_MS = 2_147_483_647;
 function readSettings(reader: Reader): Settings {
   const { lookup } = reader;
   const settings: Settings = {
-    host: read(reader, "HOST", "127.0.0.1", "visible ASCII without blanks", (value) => /^[\x21-\x7e]+$/.test(value)),
+    host: read(reader, "HOST", "127.0.0.1", "visible ASCII without blanks", (value) =>
+      /^[\x21-\x7e]+$/.test(value),
+    ),
     port: readNumber(reader, "PORT", 8000, 0, 65_535),
-    workers: lookup("WORKERS")?.value === "auto" ? availableParallelism() : readNumber(reader, "WORKERS", 1, 1, 1024),
+    workers:
+      lookup("WORKERS")?.value === "auto"
+        ? availableParallelism()
+        : readNumber(reader, "WORKERS", 1, 1, 1024),
     logLevel: readChoice(reader, "LOG_LEVEL", "info", LOG_LEVELS),
     docs: readChoice(reader, "DOCS", "on", ["on", "off"]) === "on",
     processDelayMs: readNumber(reader, "PROCESS_DELAY_MS", 500, 0, MAX_MS),
@@ -76,12 +91,18 @@ function readSettings(reader: Reader): Settings {
   };
   if (settings.headersTimeoutMs > settings.requestTimeoutMs) {
     const label = (name: string): string => lookup(name)?.label ?? `${name} (default)`;
-    reader.faults.push(`${label("HEADERS_TIMEOUT_MS")}: must be at most ${label("REQUEST_TIMEOUT_MS")}`);
+    reader.faults.push(
+      `${label("HEADERS_TIMEOUT_MS")}: must be at most ${label("REQUEST_TIMEOUT_MS")}`,
+    );
   }
   return settings;
 }
 
-function readEnvFile(path: string, env: NodeJS.ProcessEnv, faults: string[]): ReadonlyMap<string, DotenvEntry> {
+function readEnvFile(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  faults: string[],
+): ReadonlyMap<string, DotenvEntry> {
   try {
     return readDotenv(readFileSync(path), env);
   } catch (error) {
@@ -93,20 +114,44 @@ function readEnvFile(path: string, env: NodeJS.ProcessEnv, faults: string[]): Re
 }
 
 const describe = ({ line, name, message }: DotenvFault): string =>
-  name === undefined ? `.env, line ${line}: ${message}` : `${name} (.env, line ${line}): ${message}`;
+  name === undefined
+    ? `.env, line ${line}: ${message}`
+    : `${name} (.env, line ${line}): ${message}`;
 
 /** The variable's value; `fallback` where it isn't set, or isn't valid, which is a fault. */
-function read(reader: Reader, name: string, fallback: string, rule: string, valid: (value: string) => boolean): string {
+function read(
+  reader: Reader,
+  name: string,
+  fallback: string,
+  rule: string,
+  valid: (value: string) => boolean,
+): string {
   const variable = reader.lookup(name);
   if (variable === undefined || valid(variable.value)) return variable?.value ?? fallback;
   reader.faults.push(`${variable.label}: must be ${rule}`);
   return fallback;
 }
 
-function readNumber(reader: Reader, name: string, fallback: number, least: number, most: number): number {
-  const isValid = (value: string): boolean => /^\d{1,10}$/.test(value) && +value >= least && +value <= most;
-  return Number(read(reader, name, String(fallback), `a whole number from ${least} to ${most}`, isValid));
+function readNumber(
+  reader: Reader,
+  name: string,
+  fallback: number,
+  least: number,
+  most: number,
+): number {
+  const isValid = (value: string): boolean =>
+    /^\d{1,10}$/.test(value) && +value >= least && +value <= most;
+  return Number(
+    read(reader, name, String(fallback), `a whole number from ${least} to ${most}`, isValid),
+  );
 }
 
-const readChoice = <T extends string>(reader: Reader, name: string, fallback: T, choices: readonly T[]): T =>
-  read(reader, name, fallback, `one of ${choices.join(", ")}`, (value) => choices.includes(value as T)) as T;
+const readChoice = <T extends string>(
+  reader: Reader,
+  name: string,
+  fallback: T,
+  choices: readonly T[],
+): T =>
+  read(reader, name, fallback, `one of ${choices.join(", ")}`, (value) =>
+    choices.includes(value as T),
+  ) as T;

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpError, JSON_HEADERS } from "../../src/http/error.ts";
+import { HttpError, JSON_HEADERS } from "../../src/http/reply.ts";
 
 const DETAILS: readonly (readonly [string, unknown, string])[] = [
   ["a sentence", "Not Found", '{"detail":"Not Found"}'],
   ["no text at all", "", '{"detail":""}'],
-  ["a list of faults", [{ type: "missing", loc: ["body"] }], '{"detail":[{"type":"missing","loc":["body"]}]}'],
+  [
+    "a list of faults",
+    [{ type: "missing", loc: ["body"] }],
+    '{"detail":[{"type":"missing","loc":["body"]}]}',
+  ],
   ["an empty list", [], '{"detail":[]}'],
   ["null", null, '{"detail":null}'],
   ["quotes and line breaks", 'a "b"\r\n', '{"detail":"a \\"b\\"\\r\\n"}'],

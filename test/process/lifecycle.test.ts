@@ -6,10 +6,17 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { exchange, get, KEY, post, type Service, spawnService, until } from "./service.ts";
-import { open, openMany, outcomes, type Peer, untilAnswered, untilClosed } from "./support/client.ts";
-import { startLoad } from "./support/load.ts";
-import { endWith, exitOf, startFor } from "./support/processes.ts";
+import { exchange, get, KEY, post, type Service, spawnService, until } from "../service.ts";
+import {
+  open,
+  openMany,
+  outcomes,
+  type Peer,
+  untilAnswered,
+  untilClosed,
+} from "../support/client.ts";
+import { startLoad } from "../support/load.ts";
+import { endWith, exitOf, startFor } from "../support/processes.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 const OTHER_KEY = "another-key-0123456789-abcdefghij";
@@ -21,7 +28,11 @@ for (const WORKERS of ["1", "2"]) {
 
     test("SIGTERM: what is in flight is answered, what is new refused, what is idle or half sent ends", async (t) => {
       // Whatever waited for a silent socket would meet the deadline, and exit with 1.
-      const service = await startFor(t, { WORKERS, PROCESS_DELAY_MS: "2000", HEADERS_TIMEOUT_MS: "30000" });
+      const service = await startFor(t, {
+        WORKERS,
+        PROCESS_DELAY_MS: "2000",
+        HEADERS_TIMEOUT_MS: "30000",
+      });
       const idle = await openMany(service.port, 10);
       for (const peer of idle) peer.socket.write(get("/health"));
       await untilAnswered(idle);
@@ -48,7 +59,9 @@ for (const WORKERS of ["1", "2"]) {
     test("SIGTERM: connections that wait to be accepted, with their request, are answered", async (t) => {
       const service = await startFor(t, { WORKERS });
       // More than a process accepts in a few turns of its event loop.
-      const waiting = await Promise.all(Array.from({ length: 300 }, () => open(service.port, TASK)));
+      const waiting = await Promise.all(
+        Array.from({ length: 300 }, () => open(service.port, TASK)),
+      );
       service.child.kill("SIGTERM");
       await untilClosed(waiting);
       assert.deepEqual(outcomes(waiting), { 200: 300 });
@@ -101,7 +114,11 @@ for (const WORKERS of ["1", "2"]) {
     });
 
     test("the deadline cuts a request that is stuck; exit 1", async (t) => {
-      const service = await startFor(t, { WORKERS, PROCESS_DELAY_MS: "600000", SHUTDOWN_TIMEOUT_MS: "300" });
+      const service = await startFor(t, {
+        WORKERS,
+        PROCESS_DELAY_MS: "600000",
+        SHUTDOWN_TIMEOUT_MS: "300",
+      });
       const [stuck, never] = (await openMany(service.port, 2)) as [Peer, Peer];
       stuck.socket.write(TASK);
       never.socket.write(TASK.subarray(0, -5));
@@ -114,7 +131,11 @@ for (const WORKERS of ["1", "2"]) {
     });
 
     test("a second signal ends it at once; exit 1", async (t) => {
-      const service = await startFor(t, { WORKERS, PROCESS_DELAY_MS: "600000", SHUTDOWN_TIMEOUT_MS: "600000" });
+      const service = await startFor(t, {
+        WORKERS,
+        PROCESS_DELAY_MS: "600000",
+        SHUTDOWN_TIMEOUT_MS: "600000",
+      });
       const stuck = await open(service.port);
       stuck.socket.write(TASK);
       await sleep(200);
@@ -145,7 +166,10 @@ for (const WORKERS of ["1", "2"]) {
       await until(() => load.statuses["401"] !== undefined, "the old key to be refused");
       setKey(service.directory, "");
       await reload(service, "keys_reload_failed");
-      const { answers } = await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: OTHER_KEY }));
+      const { answers } = await exchange(
+        service.port,
+        post('{"status":"SUCCESS"}', [], { key: OTHER_KEY }),
+      );
       assert.equal(answers[0]?.status, 200);
       setKey(service.directory, KEY);
       await reload(service, "keys_reloaded", 2);
@@ -161,7 +185,12 @@ for (const WORKERS of ["1", "2"]) {
       t.after(() => taken.close());
       await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
       const { port } = taken.address() as AddressInfo;
-      const service = spawnService({ SERVICE_API_KEY: KEY, WORKERS, PORT: String(port), LOG_LEVEL: "error" });
+      const service = spawnService({
+        SERVICE_API_KEY: KEY,
+        WORKERS,
+        PORT: String(port),
+        LOG_LEVEL: "error",
+      });
       endWith(t, service);
       assert.equal(await exitOf(service), 1, service.stdout() + service.stderr());
       assert.match(service.stderr(), /^can't listen on 127\.0\.0\.1:\d+ \(EADDRINUSE\)[^\n]*\n$/);
@@ -173,7 +202,10 @@ for (const WORKERS of ["1", "2"]) {
       endWith(t, service);
       assert.equal(await exitOf(service), 78);
       assert.equal(service.stdout(), "");
-      const named = service.stderr().match(/^[A-Z_]+/gm)?.sort();
+      const named = service
+        .stderr()
+        .match(/^[A-Z_]+/gm)
+        ?.sort();
       assert.deepEqual(named, ["MAX_IN_FLIGHT", "PORT", "SERVICE_API_KEY"]);
     });
   });
@@ -198,9 +230,16 @@ test("a client that leaves has a line with status null, and the rest goes on", a
 function assertLeavesSoon(service: Service, processes: number): void {
   const lines = service.events();
   const lastAnswer = lines.findLastIndex(({ event }) => event === "request");
-  assert.ok(lines.length - 1 - lastAnswer <= processes + 1, "only `stopped` follows the last answer");
-  const lag = Date.parse(String(lines.at(-1)?.["time"])) - Date.parse(String(lines[lastAnswer]?.["time"]));
-  assert.ok(lag < 2000, `stopped ${lag} ms after the last answer, with sockets that could have held it for 10 s`);
+  assert.ok(
+    lines.length - 1 - lastAnswer <= processes + 1,
+    "only `stopped` follows the last answer",
+  );
+  const lag =
+    Date.parse(String(lines.at(-1)?.["time"])) - Date.parse(String(lines[lastAnswer]?.["time"]));
+  assert.ok(
+    lag < 2000,
+    `stopped ${lag} ms after the last answer, with sockets that could have held it for 10 s`,
+  );
 }
 
 /** Sends a request after each answer, until one says `Connection: close`; resolves to whether none was lost. */

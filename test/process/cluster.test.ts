@@ -2,9 +2,25 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { get, post, until } from "./service.ts";
-import { countBy, open, openMany, outcomes, type Peer, untilAnswered, untilClosed } from "./support/client.ts";
-import { childrenOf, exitOf, freePorts, isAlive, kill, startFor, workersOf } from "./support/processes.ts";
+import { get, post, until } from "../service.ts";
+import {
+  countBy,
+  open,
+  openMany,
+  outcomes,
+  type Peer,
+  untilAnswered,
+  untilClosed,
+} from "../support/client.ts";
+import {
+  childrenOf,
+  exitOf,
+  freePorts,
+  isAlive,
+  kill,
+  startFor,
+  workersOf,
+} from "../support/processes.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
@@ -23,11 +39,21 @@ describe("WORKERS=2", () => {
     for (const { socket } of peers) socket.write(TASK);
     await sleep(300);
     process.kill(victim, "SIGKILL");
-    await until(() => peers.every(({ answers, closed }) => answers.length === 2 || closed), "answers or ends");
+    await until(
+      () => peers.every(({ answers, closed }) => answers.length === 2 || closed),
+      "answers or ends",
+    );
     const lost = peers.filter(({ answers }) => answers.length === 1);
-    assert.equal(Object.keys(countBy(lost.map(servedBy))).length, 1, "the lost ones had the same worker");
+    assert.equal(
+      Object.keys(countBy(lost.map(servedBy))).length,
+      1,
+      "the lost ones had the same worker",
+    );
     const others = peers.filter(({ answers }) => answers.length === 2);
-    assert.ok(others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Peer)), "which had no other");
+    assert.ok(
+      others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Peer)),
+      "which had no other",
+    );
     assert.deepEqual(outcomes(others), { 200: others.length });
     await service.until(() => childrenOf(service.pid).length === 2, "the new worker");
     const deaths = service.events("worker_exited").map(({ pid, signal }) => ({ pid, signal }));
@@ -57,7 +83,11 @@ describe("WORKERS=2", () => {
 
   test("kill -9 of the primary leaves no worker and no connection open, and frees the port", async (t) => {
     const [port = 0] = await freePorts(1);
-    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "600000", PORT: String(port) });
+    const service = await startFor(t, {
+      WORKERS: "2",
+      PROCESS_DELAY_MS: "600000",
+      PORT: String(port),
+    });
     const workers = await workersOf(service, 2);
     const stuck = await open(port);
     stuck.socket.write(TASK);
@@ -117,7 +147,11 @@ describe("WORKERS=2", () => {
   });
 
   test("a worker that dies while stopping is not replaced; exit 1", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "600000", SHUTDOWN_TIMEOUT_MS: "600000" });
+    const service = await startFor(t, {
+      WORKERS: "2",
+      PROCESS_DELAY_MS: "600000",
+      SHUTDOWN_TIMEOUT_MS: "600000",
+    });
     const workers = await workersOf(service, 2);
     const busy = await openMany(service.port, 20);
     for (const { socket } of busy) socket.write(TASK);

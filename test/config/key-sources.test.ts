@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
-import { modeWarnings, readKeys, type Variable } from "../../src/auth/sources.ts";
+import { modeWarnings, readKeys, type Variable } from "../../src/config/key-sources.ts";
 
 interface KeySources {
   readonly keys: KeySet;
@@ -99,7 +99,10 @@ const BAD_KEYS: readonly (readonly [string, string | Buffer])[] = [
 for (const [what, content] of BAD_KEYS) {
   test(`a key file with ${what} is a fault that names the variable and its place, never the text`, () => {
     const fault = faultOf({ SERVICE_API_KEY_FILE: fileOf(content) });
-    assert.match(fault, /^SERVICE_API_KEY_FILE \(place of SERVICE_API_KEY_FILE\): (?:is empty|must be )/);
+    assert.match(
+      fault,
+      /^SERVICE_API_KEY_FILE \(place of SERVICE_API_KEY_FILE\): (?:is empty|must be )/,
+    );
     assert.ok(!fault.includes(STRONG.slice(4, 12)));
   });
 }
@@ -187,13 +190,17 @@ test("a keys file alone will do, and its keys may be called default, too", () =>
     SERVICE_API_KEYS_FILE: fileOf(`${line("default", STRONG)}\n${line("default", OTHER)}\n`),
   });
   assert.deepEqual(faults, []);
-  for (const key of [STRONG, OTHER]) assert.deepEqual(verifyKey(keys, key, NOW), { name: "default" });
+  for (const key of [STRONG, OTHER])
+    assert.deepEqual(verifyKey(keys, key, NOW), { name: "default" });
 });
 
 test("the same key in SERVICE_API_KEY and in the keys file is a fault at the file's line", () => {
   const keysFile = fileOf(`# keys\n\n${line("ci", STRONG)}\n`);
   const fault = faultOf({ SERVICE_API_KEY: STRONG, SERVICE_API_KEYS_FILE: keysFile });
-  assert.match(fault, /^SERVICE_API_KEYS_FILE \(place of SERVICE_API_KEYS_FILE\): line 3 of the file: /);
+  assert.match(
+    fault,
+    /^SERVICE_API_KEYS_FILE \(place of SERVICE_API_KEYS_FILE\): line 3 of the file: /,
+  );
 });
 
 test("every faulty line of a keys file is reported, with its number and without its text", () => {
@@ -204,7 +211,10 @@ test("every faulty line of a keys file is reported, with its number and without 
     line("ci", OTHER, "MaRkEr=1"),
     line("ci", "x", "expires=MaRkEr"),
   ].join("\n");
-  const { faults, keys } = read({ SERVICE_API_KEY: STRONG, SERVICE_API_KEYS_FILE: fileOf(content) });
+  const { faults, keys } = read({
+    SERVICE_API_KEY: STRONG,
+    SERVICE_API_KEYS_FILE: fileOf(content),
+  });
   assert.deepEqual(
     faults.map((fault) => /: line (\d+) of the file: /.exec(fault)?.[1]),
     ["1", "2", "3", "4", "5"],
@@ -287,7 +297,8 @@ test("a key file that others may read is warned about, a plaintext one and a key
     assert.deepEqual(
       warnings,
       ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].map(
-        (name) => `${name} (place of ${name}): the file: can be read by group or others: chmod 600 it`,
+        (name) =>
+          `${name} (place of ${name}): the file: can be read by group or others: chmod 600 it`,
       ),
     );
   }

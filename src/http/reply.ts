@@ -21,4 +21,9 @@ export class HttpError {
 }
 
 /** The fields of every JSON answer, names and values in turn. */
-export const JSON_HEADERS: readonly string[] = ["Content-Type", "application/json", "Cache-Control", "no-store"];
+export const JSON_HEADERS: readonly string[] = [
+  "Content-Type",
+  "application/json",
+  "Cache-Control",
+  "no-store",
+];

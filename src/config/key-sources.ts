@@ -1,10 +1,21 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { type KeySet, keySetOf, keyState, keyWarnings, parseKeysFile, plainKeyFault, weaknessOf } from "./keys.ts";
+import {
+  type KeySet,
+  keySetOf,
+  keyState,
+  keyWarnings,
+  parseKeysFile,
+  plainKeyFault,
+  weaknessOf,
+} from "../auth/keys.ts";
 
 /** A variable that is set; `label`: its name and, in parentheses, where it was set, for messages. */
-export interface Variable { readonly value: string; readonly label: string }
+export interface Variable {
+  readonly value: string;
+  readonly label: string;
+}
 
 /** What settings are read with, and where to put what is found wrong, or worth a word: a line each, without a value. */
 export interface Reader {
@@ -29,9 +40,12 @@ export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
   const file = lookup("SERVICE_API_KEYS_FILE");
   const bytes = (file && readFile(reader, file)) ?? Buffer.alloc(0);
   const { keys: named, faults: mistakes } = parseKeysFile(bytes, single);
-  faults.push(...mistakes.map(({ line, message }) => `${file?.label}: line ${line} of the file: ${message}`));
+  faults.push(
+    ...mistakes.map(({ line, message }) => `${file?.label}: line ${line} of the file: ${message}`),
+  );
   const keys = [...single, ...named];
-  if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired")) faults.push(NO_KEY);
+  if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired"))
+    faults.push(NO_KEY);
   warnings.push(...keyWarnings(keys, now));
   return keys;
 }
@@ -54,18 +68,26 @@ function readPlainKey(reader: Reader, allowWeak: boolean): KeySet {
   const source = direct ?? file;
   if (source === undefined || (direct && file)) return [];
   // Latin-1 shows every byte that isn't ASCII as a character that isn't, either.
-  const key = direct ? direct.value : readFile(reader, source)?.toString("latin1").replace(/\r?\n$/, "");
+  const key = direct
+    ? direct.value
+    : readFile(reader, source)
+        ?.toString("latin1")
+        .replace(/\r?\n$/, "");
   if (key === undefined) return [];
   const fault = plainKeyFault(key);
   const weakness = weaknessOf(key);
   if (fault) faults.push(`${source.label}: ${fault}`);
   else if (weakness && allowWeak) warnings.push(`${source.label}: ${weakness}`);
-  else if (weakness) faults.push(`${source.label}: ${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1`);
+  else if (weakness)
+    faults.push(`${source.label}: ${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1`);
   return keySetOf({ default: key });
 }
 
 /** The bytes of the file that a variable names; undefined where it can't be read, which is a fault. */
-function readFile({ directory, faults, warnings }: Reader, { value, label }: Variable): Buffer | undefined {
+function readFile(
+  { directory, faults, warnings }: Reader,
+  { value, label }: Variable,
+): Buffer | undefined {
   const path = resolve(directory, value);
   try {
     const bytes = readFileSync(path);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { DotenvError, parseDotenv, readDotenv } from "../src/dotenv.ts";
-import type { DotenvFault } from "../src/dotenv.ts";
-import { root } from "./root.ts";
+import { DotenvError, parseDotenv, readDotenv } from "../../src/config/dotenv.ts";
+import type { DotenvFault } from "../../src/config/dotenv.ts";
+import { root } from "../root.ts";
 
 interface Case {
   id: string;
@@ -16,11 +16,17 @@ interface Case {
 
 const ENV = { LAB_ENV_VAR: "from-process" };
 
-function parse(input: string | Uint8Array, env: Record<string, string | undefined> = ENV): [string, string][] {
+function parse(
+  input: string | Uint8Array,
+  env: Record<string, string | undefined> = ENV,
+): [string, string][] {
   return [...parseDotenv(typeof input === "string" ? Buffer.from(input) : input, env)];
 }
 
-function faultsOf(input: string | Uint8Array, env: Record<string, string | undefined> = ENV): DotenvFault[] {
+function faultsOf(
+  input: string | Uint8Array,
+  env: Record<string, string | undefined> = ENV,
+): DotenvFault[] {
   try {
     parse(input, env);
   } catch (error) {
@@ -37,7 +43,9 @@ function outcome(input: string | Uint8Array): [string, string][] | number[] {
   return lines.length > 0 ? lines : parse(input);
 }
 
-const { cases } = JSON.parse(readFileSync(new URL("test/dotenv/cases.json", root), "utf8")) as { cases: Case[] };
+const { cases } = JSON.parse(readFileSync(new URL("test/dotenv/cases.json", root), "utf8")) as {
+  cases: Case[];
+};
 
 test("there are cases", () => {
   assert.ok(cases.length >= 344);
@@ -46,16 +54,30 @@ test("there are cases", () => {
 for (const { id, input = "", input_base64, values, fault_lines } of cases) {
   test(`case ${id} gives the ${values === undefined ? "faults" : "values"} it asks for`, () => {
     const bytes = input_base64 === undefined ? input : Buffer.from(input_base64, "base64");
-    const sort = (pairs: [string, string][]): [string, string][] => pairs.sort(([a], [b]) => (a < b ? -1 : 1));
-    if (fault_lines === undefined) assert.deepEqual(sort(parse(bytes)), sort(Object.entries(values ?? {})));
-    else assert.deepEqual(faultsOf(bytes).map(({ line }) => line), fault_lines);
+    const sort = (pairs: [string, string][]): [string, string][] =>
+      pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+    if (fault_lines === undefined)
+      assert.deepEqual(sort(parse(bytes)), sort(Object.entries(values ?? {})));
+    else
+      assert.deepEqual(
+        faultsOf(bytes).map(({ line }) => line),
+        fault_lines,
+      );
   });
 }
 
 // Values as python-dotenv 1.2.4 reads them.
 const GOOD: [what: string, input: string, pairs: Record<string, string>][] = [
-  ["a reference starts right after one that fails", "A=${B:+${LAB_ENV_VAR}}", { A: "${B:+from-process}" }],
-  ["a reference starts after a lone colon", "A=${x:y${LAB_ENV_VAR}:-}", { A: "${x:yfrom-process:-}" }],
+  [
+    "a reference starts right after one that fails",
+    "A=${B:+${LAB_ENV_VAR}}",
+    { A: "${B:+from-process}" },
+  ],
+  [
+    "a reference starts after a lone colon",
+    "A=${x:y${LAB_ENV_VAR}:-}",
+    { A: "${x:yfrom-process:-}" },
+  ],
   ["a reference starts right at a colon", "A=${x:${LAB_ENV_VAR}", { A: "${x:from-process" }],
   ["a reference that never closes is literal", "A=${LAB_ENV_VAR", { A: "${LAB_ENV_VAR" }],
   ["a default that never closes is literal", "A=${x:-y:z${", { A: "${x:-y:z${" }],
@@ -79,10 +101,13 @@ const GOOD: [what: string, input: string, pairs: Record<string, string>][] = [
   ["a backslash before CRLF stays", 'A="\\\r\n"', { A: "\\\n" }],
   ["an empty value in quotes", "A=\"\"\nB=''# c", { A: "", B: "" }],
   ["a quote of the other kind is data", "A=\"'\"\nB='\"'", { A: "'", B: '"' }],
-  ["a comment may follow a value of several lines", "A=\"x\n\" # '\nB=1", { A: "x\n", B: "1" }],
+  ["a comment may follow a value of several lines", 'A="x\n" # \'\nB=1', { A: "x\n", B: "1" }],
   ["U+2028 is white space before #", "A=\u2028#c\nB=x\u2028#c", { A: "", B: "x" }],
-  ["U+180E, U+200B and U+FEFF are no white space", "A=x\u180e#\nB=x\u200b#\nC=x\ufeff#",
-    { A: "x\u180e#", B: "x\u200b#", C: "x\ufeff#" }],
+  [
+    "U+180E, U+200B and U+FEFF are no white space",
+    "A=x\u180e#\nB=x\u200b#\nC=x\ufeff#",
+    { A: "x\u180e#", B: "x\u200b#", C: "x\ufeff#" },
+  ],
   ["white space is cut before the comment too", "A=x \t\u3000 # c", { A: "x" }],
   ["the first # after white space starts the comment", "A=x##y #z #w", { A: "x##y" }],
   ["a backslash does not keep a # from starting a comment", "A=1 \\ # x", { A: "1 \\" }],
@@ -90,11 +115,21 @@ const GOOD: [what: string, input: string, pairs: Record<string, string>][] = [
   ["a value may start with =", "A==\nB = =", { A: "=", B: "=" }],
   ["a quoted pair may end with CR", "A='1'\r'B'='2'\r", { A: "1", B: "2" }],
   ["CR ends a comment", "#\rA=1\r", { A: "1" }],
-  ["export needs white space after it", "exportA=1\nexport.=2\nexport-=3",
-    { exportA: "1", "export.": "2", "export-": "3" }],
-  ["any white space may follow export", "export\u2028A=1\nexport\x1fexport=2", { A: "1", export: "2" }],
-  ["digits and letters of every script begin a name", "\u0660=1\n\u2160=2\n\u00b2=3\n\u{1d400}=4",
-    { "\u0660": "1", "\u2160": "2", "\u00b2": "3", "\u{1d400}": "4" }],
+  [
+    "export needs white space after it",
+    "exportA=1\nexport.=2\nexport-=3",
+    { exportA: "1", "export.": "2", "export-": "3" },
+  ],
+  [
+    "any white space may follow export",
+    "export\u2028A=1\nexport\x1fexport=2",
+    { A: "1", export: "2" },
+  ],
+  [
+    "digits and letters of every script begin a name",
+    "\u0660=1\n\u2160=2\n\u00b2=3\n\u{1d400}=4",
+    { "\u0660": "1", "\u2160": "2", "\u00b2": "3", "\u{1d400}": "4" },
+  ],
   ["a combining mark goes on a name", "a\u0301=1", { "a\u0301": "1" }],
 ];
 
@@ -131,15 +166,31 @@ const BAD: [what: string, input: string | Uint8Array, ...faults: Fault[]][] = [
   ["two words with a multi-line value", 'A B="x\ny"\nC=1\n', [1, NO_EQUALS], [2, BAD_NAME]],
   ["a quoted name alone", "'A B'\n", [1, NO_EQUALS]],
   ["a quoted name and a comment", "'A'#=1\n", [1, NO_EQUALS]],
-  ["text after a quoted name", "'A'B=1\n'A''B'=1\n'A\\'B'=1", [1, NO_EQUALS], [2, NO_EQUALS], [3, NO_EQUALS]],
+  [
+    "text after a quoted name",
+    "'A'B=1\n'A''B'=1\n'A\\'B'=1",
+    [1, NO_EQUALS],
+    [2, NO_EQUALS],
+    [3, NO_EQUALS],
+  ],
   ["a name with a mark first", "\u0301a=1\n", [1, BAD_NAME]],
   ["a name with - or . first", "-a=1\n.a=1\n", [1, BAD_NAME], [2, BAD_NAME]],
   ["U+200B after export", "export\u200bA=1\n", [1, BAD_NAME]],
-  ["U+200D, U+00B7, U+203F within a name",
-    "a\u200db=1\na\u00b7b=1\na\u203fb=1", [1, BAD_NAME], [2, BAD_NAME], [3, BAD_NAME]],
+  [
+    "U+200D, U+00B7, U+203F within a name",
+    "a\u200db=1\na\u00b7b=1\na\u203fb=1",
+    [1, BAD_NAME],
+    [2, BAD_NAME],
+    [3, BAD_NAME],
+  ],
   ["an emoji as a name", "\u{1f600}=1\n", [1, BAD_NAME]],
   ["a name with other characters alone", "A:\n", [1, BAD_NAME]],
-  ["a bad name with a multi-line value, once", 'A!="x\ny=${NO}"\nB\n', [1, BAD_NAME], [3, NO_EQUALS]],
+  [
+    "a bad name with a multi-line value, once",
+    'A!="x\ny=${NO}"\nB\n',
+    [1, BAD_NAME],
+    [3, NO_EQUALS],
+  ],
   ["a bad name with an open quote", "A!='x\nB\n", [1, UNCLOSED]],
   ["an empty quoted name", "''=1\n", [1, QUOTED_NAME]],
   ["a quoted name that is never closed", "A=1\nexport 'B=1\nC", [2, QUOTED_NAME], [3, NO_EQUALS]],
@@ -151,21 +202,46 @@ const BAD: [what: string, input: string | Uint8Array, ...faults: Fault[]][] = [
   ["a backslash at the end", 'A="x\\', [1, UNCLOSED, "A"]],
   ["an open quote in a quoted name's pair", "'A B' = \"", [1, UNCLOSED, "A B"]],
   ["text after the closing quote: nothing after it", "A='x'y\nB\n", [1, AFTER_QUOTE, "A"]],
-  ["the line where the statement starts, not where the quote closes", '\nA="x\n\ny" z\n', [2, AFTER_QUOTE, "A"]],
+  [
+    "the line where the statement starts, not where the quote closes",
+    '\nA="x\n\ny" z\n',
+    [2, AFTER_QUOTE, "A"],
+  ],
   ["= after the closing quote", 'A="x"=', [1, AFTER_QUOTE, "A"]],
   ["U+200B after the closing quote", "A='x'\u200b", [1, AFTER_QUOTE, "A"]],
-  ["a quote that closes within the next pair", "A=\"x\nSERVICE_API_KEY=\"abc\"\n", [1, AFTER_QUOTE, "A"]],
+  [
+    "a quote that closes within the next pair",
+    'A="x\nSERVICE_API_KEY="abc"\n',
+    [1, AFTER_QUOTE, "A"],
+  ],
   ["an undefined reference", "A=1\nB=x${C}\n", [2, UNDEFINED, "B"]],
   ["two undefined references in one value: one fault", "B=${C}${D}\n", [1, UNDEFINED, "B"]],
-  ["an undefined reference within a name of a reference", "A=${${LAB_ENV_VAR}\n", [1, UNDEFINED, "A"]],
+  [
+    "an undefined reference within a name of a reference",
+    "A=${${LAB_ENV_VAR}\n",
+    [1, UNDEFINED, "A"],
+  ],
   ["a reference to a name that stands later", "A=${B}\nB=1\n", [1, UNDEFINED, "A"]],
   ["a reference to a pair at fault", "A=${NO}\nB=${A}", [1, UNDEFINED, "A"], [2, UNDEFINED, "B"]],
-  ["an inherited property as a reference", "A=${toString}\nB=${__proto__}\nC=${constructor}",
-    [1, UNDEFINED, "A"], [2, UNDEFINED, "B"], [3, UNDEFINED, "C"]],
-  ["the line after a multi-line value with an undefined reference",
-    'A="\n${NO}"\nB\n', [1, UNDEFINED, "A"], [3, NO_EQUALS]],
+  [
+    "an inherited property as a reference",
+    "A=${toString}\nB=${__proto__}\nC=${constructor}",
+    [1, UNDEFINED, "A"],
+    [2, UNDEFINED, "B"],
+    [3, UNDEFINED, "C"],
+  ],
+  [
+    "the line after a multi-line value with an undefined reference",
+    'A="\n${NO}"\nB\n',
+    [1, UNDEFINED, "A"],
+    [3, NO_EQUALS],
+  ],
   ["${ in a default", "A=${NO:-${LAB_ENV_VAR}}\n", [1, NESTED, "A"]],
-  ["${ in a default, then an undefined reference: the first counts", "A=${NO:-${}${NO}\n", [1, NESTED, "A"]],
+  [
+    "${ in a default, then an undefined reference: the first counts",
+    "A=${NO:-${}${NO}\n",
+    [1, NESTED, "A"],
+  ],
   ["${ in a default that isn't needed", "A=${LAB_ENV_VAR:-x${}\n", [1, NESTED, "A"]],
   ["a NUL in a value", "A=1\nB=x\0\n", [2, NUL, "B"]],
   ["a NUL in the second line of a value", "A=1\nB='x\n\0'\nC", [2, NUL, "B"], [4, NO_EQUALS]],
@@ -190,7 +266,10 @@ const BAD: [what: string, input: string | Uint8Array, ...faults: Fault[]][] = [
 for (const [what, input, ...expected] of BAD) {
   test(`a fault: ${what}`, () => {
     const found = faultsOf(input);
-    assert.deepEqual(found.map(({ line, name }) => [line, name]), expected.map(([line, , name]) => [line, name]));
+    assert.deepEqual(
+      found.map(({ line, name }) => [line, name]),
+      expected.map(([line, , name]) => [line, name]),
+    );
     expected.forEach(([, message], index) => assert.match(found[index]?.message ?? "", message));
   });
 }
@@ -216,7 +295,11 @@ test("one BOM is dropped, also before a name", () => {
 test("the line of a name is that of its last pair", () => {
   const entries = readDotenv(Buffer.from("A=1\r\n\r\nexport B='x\ry'\r# c\n'A'=2\nC=3"));
   const lines = [...entries].map(([name, { line }]) => [name, line]);
-  assert.deepEqual(lines, [["A", 6], ["B", 3], ["C", 7]]);
+  assert.deepEqual(lines, [
+    ["A", 6],
+    ["B", 3],
+    ["C", 7],
+  ]);
 });
 
 test("the last of two pairs wins, also when it is empty", () => {
@@ -235,18 +318,33 @@ test("a reference is the pair above, else the environment, else the default, and
 });
 
 test("without an environment only pairs above are known", () => {
-  assert.deepEqual([...parseDotenv(Buffer.from("A=1\nB=${A}${PATH:-none}"))], [["A", "1"], ["B", "1none"]]);
+  assert.deepEqual(
+    [...parseDotenv(Buffer.from("A=1\nB=${A}${PATH:-none}"))],
+    [
+      ["A", "1"],
+      ["B", "1none"],
+    ],
+  );
   assert.throws(() => parseDotenv(Buffer.from("A=${PATH}")), DotenvError);
 });
 
 test("names of inherited properties are names like any other", () => {
   const env = JSON.parse('{"__proto__": "own"}') as Record<string, string>;
-  const text = "A=${__proto__}\n__proto__=1\nconstructor=2\nB=${__proto__}${constructor}${valueOf:-3}";
-  assert.deepEqual(parse(text, env), [["A", "own"], ["__proto__", "1"], ["constructor", "2"], ["B", "123"]]);
+  const text =
+    "A=${__proto__}\n__proto__=1\nconstructor=2\nB=${__proto__}${constructor}${valueOf:-3}";
+  assert.deepEqual(parse(text, env), [
+    ["A", "own"],
+    ["__proto__", "1"],
+    ["constructor", "2"],
+    ["B", "123"],
+  ]);
 });
 
 test("a value from the environment or an earlier pair is not scanned again, nor for $ patterns", () => {
-  assert.deepEqual(parse("A=${E}\nB=<${A}>", { E: "$&${E}$1$$" }), [["A", "$&${E}$1$$"], ["B", "<$&${E}$1$$>"]]);
+  assert.deepEqual(parse("A=${E}\nB=<${A}>", { E: "$&${E}$1$$" }), [
+    ["A", "$&${E}$1$$"],
+    ["B", "<$&${E}$1$$>"],
+  ]);
 });
 
 test("exactly Python's white space is white space", () => {
@@ -256,10 +354,20 @@ test("exactly Python's white space is white space", () => {
     const value = parse(`A=x${String.fromCharCode(code)}\n`)[0]?.[1];
     if (value === "x") blanks.push(code);
   }
-  const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  const range = (from: number, to: number): number[] =>
+    Array.from({ length: to - from + 1 }, (_, i) => from + i);
   assert.deepEqual(blanks, [
-    ...range(0x09, 0x0d), ...range(0x1c, 0x20), 0x85, 0xa0, 0x1680, ...range(0x2000, 0x200a),
-    0x2028, 0x2029, 0x202f, 0x205f, 0x3000,
+    ...range(0x09, 0x0d),
+    ...range(0x1c, 0x20),
+    0x85,
+    0xa0,
+    0x1680,
+    ...range(0x2000, 0x200a),
+    0x2028,
+    0x2029,
+    0x202f,
+    0x205f,
+    0x3000,
   ]); // LF and CR end the line
 });
 
@@ -276,9 +384,45 @@ function randomFrom(seed: number): (limit: number) => number {
 
 // No CR: a file can't hold one, but for the escape.
 const PIECES = [
-  "a", "B", "_", "7", ".", "-", "é", "\u0301", "😀", "\u200b", "\ufeff", "\0", " ", "  ", "\t", "\u00a0",
-  "\u2028", "\n", "#", " #", "=", "'", '"', "`", "\\", "\\n", "$", "${", "}", ":", ":-", "${A}", "${NO:-d}", "${NO}",
-  "A=", "\nA=", "\nB='", "export ", "__proto__",
+  "a",
+  "B",
+  "_",
+  "7",
+  ".",
+  "-",
+  "é",
+  "\u0301",
+  "😀",
+  "\u200b",
+  "\ufeff",
+  "\0",
+  " ",
+  "  ",
+  "\t",
+  "\u00a0",
+  "\u2028",
+  "\n",
+  "#",
+  " #",
+  "=",
+  "'",
+  '"',
+  "`",
+  "\\",
+  "\\n",
+  "$",
+  "${",
+  "}",
+  ":",
+  ":-",
+  "${A}",
+  "${NO:-d}",
+  "${NO}",
+  "A=",
+  "\nA=",
+  "\nB='",
+  "export ",
+  "__proto__",
 ];
 
 function randomText(random: (limit: number) => number, pieces: string[], most: number): string {
@@ -303,9 +447,13 @@ test("what is written by the grammar is read back, in every style and with every
 });
 
 function writePair(random: (limit: number) => number, name: string, value: string): string {
-  const head = ["", "export ", "\t"][random(3)] + (name === "it is" ? `'${name}'` : name) + ["=", " = "][random(2)];
+  const head =
+    ["", "export ", "\t"][random(3)] +
+    (name === "it is" ? `'${name}'` : name) +
+    ["=", " = "][random(2)];
   const literal = value.replaceAll("${", "${:-$}{");
-  if (random(3) === 0 && /^[^\s#'"](?:[^\n#]*[^\s\n#])?$/u.test(literal)) return `${head}${literal} # c "`;
+  if (random(3) === 0 && /^[^\s#'"](?:[^\n#]*[^\s\n#])?$/u.test(literal))
+    return `${head}${literal} # c "`;
   if (random(2) === 0) return `${head}'${literal.replace(/[\\']/g, "\\$&")}'`;
   return `${head}"${literal.replace(/[\\"]/g, "\\$&").replaceAll("\n", () => ["\n", "\\n"][random(2)] ?? "")}" #`;
 }
@@ -323,9 +471,13 @@ test("lines put before any text move its faults by as many lines and change noth
   const random = randomFrom(3);
   for (let round = 0; round < 5000; round += 1) {
     const text = "B=" + randomText(random, PIECES, 20);
-    const moved = faultsOf(`\n# "\nZ="1\n2"\n${text}`).map(({ line, ...rest }) => ({ line: line - 4, ...rest }));
+    const moved = faultsOf(`\n# "\nZ="1\n2"\n${text}`).map(({ line, ...rest }) => ({
+      line: line - 4,
+      ...rest,
+    }));
     assert.deepEqual(moved, faultsOf(text), JSON.stringify(text));
-    if (moved.length === 0) assert.deepEqual(parse(`Z=1\n${text}`), [["Z", "1"], ...parse(text)], JSON.stringify(text));
+    if (moved.length === 0)
+      assert.deepEqual(parse(`Z=1\n${text}`), [["Z", "1"], ...parse(text)], JSON.stringify(text));
   }
 });
 
@@ -341,7 +493,10 @@ test("any bytes give strings or faults in the order of their lines, with one of 
     const lines = bytes.toString("latin1").split("\n").length;
     let last = 0;
     for (const { line, message } of faults) {
-      assert.ok(Number.isInteger(line) && line > last && line <= lines, JSON.stringify(bytes.toString()));
+      assert.ok(
+        Number.isInteger(line) && line > last && line <= lines,
+        JSON.stringify(bytes.toString()),
+      );
       last = line;
       messages.add(message);
     }
@@ -355,8 +510,10 @@ const HOSTILE: [what: string, text: (size: number) => string][] = [
   ["a long value", (n) => `A=${"x".repeat(n)}`],
   ["a long value in quotes", (n) => `A="${"x\n".repeat(n / 2)}"`],
   ["many lines", (n) => "A=1\n".repeat(n / 4)],
-  ["many different names and references",
-    (n) => Array.from({ length: n / 16 }, (_, i) => `A${i}=\${A${i - 1}:-1}`).join("\n")],
+  [
+    "many different names and references",
+    (n) => Array.from({ length: n / 16 }, (_, i) => `A${i}=\${A${i - 1}:-1}`).join("\n"),
+  ],
   ["blanks in a value", (n) => `A=x${" ".repeat(n)}y`],
   ["blanks after a value", (n) => `A=x${" ".repeat(n)}`],
   ["blanks before a comment", (n) => `A=x${" ".repeat(n)}#`],
@@ -419,7 +576,10 @@ test("time grows as the file does: a bad byte after many lines", () => {
 test("a megabyte overflows no stack", () => {
   const size = 1 << 20;
   const long = "x".repeat(size);
-  assert.deepEqual(parse(`A=${long}\nB='${long}'`), [["A", long], ["B", long]]);
+  assert.deepEqual(parse(`A=${long}\nB='${long}'`), [
+    ["A", long],
+    ["B", long],
+  ]);
   assert.deepEqual(parse(`A="${"\\\\".repeat(size)}"`), [["A", "\\".repeat(size)]]);
   assert.deepEqual(parse(`A=\${${long}:-${long}}`), [["A", long]]);
 });
