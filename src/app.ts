@@ -3,22 +3,34 @@ import { readFileSync } from "node:fs";
 import { createGuard, type Keyring } from "./auth/security.ts";
 import type { Route } from "./http/route.ts";
 import { docsRoutes } from "./routes/docs.ts";
-import { health } from "./routes/health.ts";
+import { healthRoute } from "./routes/health.ts";
 import { processRoute } from "./routes/process.ts";
-import type { Settings } from "./config/settings.ts";
 
-/** The route table. A new endpoint is one more line here. Throws where a file of the docs is missing. */
-export function createRoutes(
-  settings: Pick<Settings, "processDelayMs" | "docs">,
-  keyring: Keyring,
-): Route[] {
-  const validateAuthentication = createGuard(keyring);
+/** What the routes need to know. */
+export interface AppOptions {
+  /** The keys that the guard accepts. */
+  readonly keyring: Keyring;
+  /** Whether the service is about to stop. */
+  readonly isDraining: () => boolean;
+  /** How long the stand-in for real work takes, in ms. */
+  readonly processDelayMs: number;
+  /** Whether `/docs` and `/openapi.json` are served. */
+  readonly docs: boolean;
+}
+
+/**
+ * The route table. A new endpoint is one more line here. Throws an Error if a file of the docs is
+ * missing.
+ */
+export function createRoutes(options: AppOptions): Route[] {
+  const validateAuthentication = createGuard(options.keyring);
   return [
-    processRoute(validateAuthentication, settings.processDelayMs),
-    health,
-    ...(settings.docs ? docsRoutes(readDocsFile) : []),
+    processRoute(validateAuthentication, options.processDelayMs),
+    healthRoute(options.isDraining),
+    ...(options.docs ? docsRoutes(readDocsFile) : []),
   ];
 }
 
-const readDocsFile = (name: string): string =>
-  readFileSync(new URL(`docs/${name}`, import.meta.url), "utf8");
+function readDocsFile(name: string): string {
+  return readFileSync(new URL(`docs/${name}`, import.meta.url), "utf8");
+}

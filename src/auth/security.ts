@@ -1,34 +1,37 @@
-import { HttpError } from "../http/reply.ts";
 import { countFields } from "../http/head.ts";
-import type { Context, Dependency, Refusal } from "../http/route.ts";
+import { HttpError } from "../http/reply.ts";
+import type { Context, Dependency, Rejection } from "../http/route.ts";
 import { type KeySet, verifyKey } from "./keys.ts";
 
-/** The keys in force. A reload puts another set in place. */
+/** The keys in force. A reload replaces the set. */
 export interface Keyring {
   current: KeySet;
 }
 
 /**
- * The guard: lets a request pass whose one X-API-Key field is a valid key, and answers all others with the same 401.
- * Whether a field is missing, doubled, unknown or expired is told to the log only.
+ * The guard. It lets a request pass if its one X-API-Key field is a valid key, and gives all others
+ * the same 401. Only the log learns whether a key was missing, sent twice, unknown or expired.
+ *
+ * @example
+ *     route({ method: "POST", path: "/jobs", dependencies: [createGuard(keyring)], … });
  */
 export function createGuard(keyring: Keyring): Dependency {
-  return function validateAuthentication(context: Context): Refusal {
-    // node:http joins two fields with ", ": no key, since a key has no blanks.
-    const result = verifyKey(
-      keyring.current,
-      String(context.request.headers[FIELD] ?? ""),
-      Date.now(),
-    );
+  return function validateAuthentication(context: Context): Rejection {
+    const { request } = context;
+    // node:http joins two fields with ", ". That is never a key, since a key has no blanks.
+    const presented = String(request.headers[API_KEY_HEADER] ?? "");
+    const result = verifyKey(keyring.current, presented, Date.now());
     if ("name" in result) {
       context.key = result.name;
       return undefined;
     }
-    context.denied = countFields(context.request, FIELD) > 1 ? "duplicate" : result.denied;
+    const isDuplicate = countFields(request, API_KEY_HEADER) > 1;
+    context.denialReason = isDuplicate ? "duplicate" : result.denied;
     return DENIED;
   };
 }
 
-// FastAPI's APIKeyHeader(name="X-API-Key").
-const FIELD = "x-api-key";
+// FastAPI's APIKeyHeader(name="X-API-Key"), in lower case as node:http has it.
+const API_KEY_HEADER = "x-api-key";
+
 const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authenticate", "X-API-Key"]);

@@ -1,104 +1,132 @@
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
+import { Connection, type SweepPolicy } from "./connection.ts";
+import { Exchange, type RequestRecord } from "./exchange.ts";
 import { HttpError } from "./reply.ts";
-import { type Connection, NOTHING_OPEN, type Reports } from "./exchange.ts";
 
-/** The sockets of one server, what is open on each, and how they come to an end. */
+/** Where the service reports what happens. */
+export interface ServerEvents {
+  /** Each response. Undefined if the log does not take them. */
+  readonly response: ((record: RequestRecord) => void) | undefined;
+  /** What a dependency or a handler threw that is not an HttpError. */
+  readonly error: (error: unknown, requestId: string) => void;
+}
+
+/** The sockets of one server: what is in progress on them, and how they close. */
 export class Connections {
-  /** Set: every answer says `Connection: close`, `/health` says draining. */
-  draining = false;
-  /** How many requests have no answer yet. */
-  inFlight = 0;
-  /** Where the answers and the failures of all of them are told. */
-  readonly reports: Reports;
   readonly #connections = new Map<Socket, Connection>();
+  readonly #events: ServerEvents;
+  readonly #writeTimeoutMs: number;
+  #inFlight = 0;
   #accepted = 0;
-  /** When draining stops waiting for what clients have yet to send. */
-  #late = Infinity;
-  readonly #unreadMs: number;
+  #isDraining = false;
+  /** When draining stops waiting for what clients have yet to send, as performance.now() has it. */
+  #bodyDeadline = Infinity;
 
-  /** `unreadMs`: how long a client may leave its answers unread. */
-  constructor(reports: Reports, unreadMs: number) {
-    this.reports = reports;
-    this.#unreadMs = unreadMs;
+  /** `writeTimeoutMs`: how long a client may leave its responses unread. */
+  constructor(events: ServerEvents, writeTimeoutMs: number) {
+    this.#events = events;
+    this.#writeTimeoutMs = writeTimeoutMs;
   }
 
-  /** Takes a new socket into account until it closes. */
+  /** How many requests have no response yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** While true, every response says `Connection: close`. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Tracks a socket until it closes. */
   add(socket: Socket): void {
-    const connection: Connection = {
-      socket,
-      remote: socket.remoteAddress,
-      service: this,
-      open: NOTHING_OPEN,
-      last: undefined,
-      closing: false,
-      readLimit: Infinity,
-      idleSince: performance.now(),
-      idleBytes: 0,
-    };
+    const connection = new Connection(socket);
     this.#connections.set(socket, connection);
     this.#accepted += 1;
     socket.on("close", () => {
       this.#connections.delete(socket);
-      for (const exchange of connection.open) exchange.abandon();
+      for (const pending of connection.pending) pending.abandon();
     });
   }
 
-  /** What is open on a socket of this server; undefined once it has closed. */
+  /** The connection of a socket; undefined once it has closed. */
   get(socket: Socket): Connection | undefined {
     return this.#connections.get(socket);
   }
 
-  /**
-   * Stops accepting, and closes each connection as its last answer is out. Resolves when no answer is due any more.
-   * A body that is still on its way has a second to arrive, then its client is told 408.
-   */
-  async drain(server: Server): Promise<void> {
-    this.draining = true;
-    this.#late = performance.now() + GRACE_MS;
-    // libuv accepts one connection a turn; closing the server would reset those that wait in the kernel's queue.
-    for (let seen = -1; seen < this.#accepted && performance.now() < this.#late; await nextTurn()) {
-      seen = this.#accepted;
-    }
-    // Not http's close(): that one resets idle connections at once, with a request that is about to be read.
-    NetServer.prototype.close.call(server);
-    // Clients send their first request at once, and many the next on an answer.
-    while (this.closeIdle(IDLE_GRACE_MS) > 0) await sleep(POLL_MS);
+  /** Starts an exchange. Undefined if its connection takes no more requests. */
+  begin(request: IncomingMessage, response: ServerResponse): Exchange | undefined {
+    const connection = this.#connections.get(request.socket);
+    if (connection === undefined || connection.isClosing) return undefined;
+    this.#inFlight += 1;
+    return new Exchange(request, response, connection, this.#onEnd);
+  }
+
+  /** From now on every response says `Connection: close`. New connections are still accepted. */
+  startDraining(): void {
+    this.#isDraining = true;
   }
 
   /**
-   * Destroys what has been idle for `idleMs`, as seen from call to call, and has clients that leave answers unread time
-   * out. Returns how many connections may still have an answer to give.
+   * Stops accepting, and closes each connection after its last response. Resolves when no response
+   * is due any more. A body on its way has a second to arrive, then its client gets 408.
    */
-  closeIdle(idleMs: number): number {
+  async drain(server: Server): Promise<void> {
+    this.startDraining();
+    this.#bodyDeadline = performance.now() + BODY_GRACE_MS;
+    await this.#acceptWaiting();
+    // http's own close() resets idle connections at once, even with a request about to be read.
+    NetServer.prototype.close.call(server);
+    // Clients often send a request right after connecting, or right after a response.
+    while (this.sweep(DRAIN_IDLE_MS) > 0) await sleep(DRAIN_POLL_MS);
+  }
+
+  /**
+   * Closes connections that have been idle for `idleMs`, measured from sweep to sweep, and times
+   * out clients that do not read. Returns how many may still have a response to give.
+   */
+  sweep(idleMs: number): number {
     const now = performance.now();
-    const isLate = now >= this.#late;
+    const policy: SweepPolicy = {
+      idleMs,
+      writeTimeoutMs: this.#writeTimeoutMs,
+      isDraining: this.#isDraining,
+      isPastDeadline: now >= this.#bodyDeadline,
+    };
     let busy = 0;
     for (const connection of this.#connections.values()) {
-      const { socket, open, last, closing, idleBytes } = connection;
-      if (socket.writableLength > 0 && socket.timeout !== this.#unreadMs)
-        socket.setTimeout(this.#unreadMs);
-      const isDue = open.length > 0 || socket.writableLength > 0;
-      // What has been read since the last call may be the beginning of a request.
-      if (isDue || socket.bytesRead !== idleBytes) connection.idleSince = now;
-      connection.idleBytes = socket.bytesRead;
-      // While nothing drains, node:http sees to it that the first request comes in time.
-      const mayStay =
-        !isLate &&
-        (now - connection.idleSince < idleMs || (socket.bytesWritten === 0 && !this.draining));
-      if (isDue || (!closing && mayStay)) busy += 1;
-      else if (!closing) socket.destroy();
-      if (isLate && last?.request.complete === false) last.breakBody(TOO_LATE);
+      if (connection.sweep(now, policy)) busy += 1;
+      if (policy.isPastDeadline) connection.receiving?.failBody(TOO_LATE);
     }
     return busy;
   }
+
+  /**
+   * Waits until the kernel's queue of connections is empty. libuv accepts one connection per turn
+   * of the event loop, and closing the server would reset those that wait.
+   */
+  async #acceptWaiting(): Promise<void> {
+    let accepted: number;
+    do {
+      accepted = this.#accepted;
+      await nextTurn();
+    } while (accepted < this.#accepted && performance.now() < this.#bodyDeadline);
+  }
+
+  /** A function of its own for each instance, so that exchanges can share it. */
+  readonly #onEnd = (exchange: Exchange, status: number | null): void => {
+    this.#inFlight -= 1;
+    this.#events.response?.(exchange.toRecord(status));
+  };
 }
 
-const GRACE_MS = 1000;
-const IDLE_GRACE_MS = 50;
-const POLL_MS = 20;
+const BODY_GRACE_MS = 1000;
+const DRAIN_IDLE_MS = 50;
+const DRAIN_POLL_MS = 20;
+
 const TOO_LATE = new HttpError(
   408,
   "Request Timeout: the service is stopping and the body has not arrived",

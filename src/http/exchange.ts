@@ -1,120 +1,154 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 
+import type { Connection, Pending } from "./connection.ts";
+import { splitTarget } from "./head.ts";
 import type { HttpError } from "./reply.ts";
 import type { Context } from "./route.ts";
-import { splitTarget } from "./router.ts";
 
-/** What the log is told of: a request, or, of bytes that were none, the first two. */
-export type Answered = Pick<Exchange, "requestId" | "connection"> & Partial<Exchange>;
-
-/** What is open on one socket. */
-export interface Connection {
-  readonly socket: Socket;
-  /** The peer's address: the socket forgets it when it closes. */
+/** One response, for the log. Bytes that were not a request have no `method` and no `path`. */
+export interface RequestRecord {
+  readonly requestId: string;
+  /** The peer's address. */
   readonly remote: string | undefined;
-  readonly service: { readonly draining: boolean; inFlight: number; readonly reports: Reports };
-  /** The requests that have no answer yet, in the order of their arrival. */
-  open: readonly Exchange[];
-  /** The latest request; undefined when there was none, or it is over. */
-  last: Exchange | undefined;
-  /** The last answer of this connection has been given: whatever else arrives is ignored. */
-  closing: boolean;
-  /** While lingering: how many bytes may have been read in all. */
-  readLimit: number;
-  /** Since when it has been idle, as performance.now() has it, and how many bytes had been read by then. */
-  idleSince: number;
-  idleBytes: number;
+  readonly method?: string | undefined;
+  /** The path as received, without its query. */
+  readonly path?: string;
+  /** The name of the key that matched. */
+  readonly key?: string | undefined;
+  /** Why the guard denied the request. */
+  readonly denied?: string | undefined;
+  /** null if the client went away before its response. */
+  readonly status: number | null;
+  readonly durationMs: number;
 }
 
-/** One for all connections: an idle one needs no list of its own. */
-export const NOTHING_OPEN: readonly Exchange[] = [];
-
-/** Where the service tells what happened. */
-export interface Reports {
-  /** Each answer, a `status` of null for a client that went away before its own; undefined: nobody wants to know. */
-  readonly answered:
-    | ((to: Answered, status: number | null, durationMs: number) => void)
-    | undefined;
-  /** What a dependency or a handler threw that is no HttpError. */
-  readonly error: (error: unknown, requestId: string) => void;
-}
-
-/** One request and its answer, from its header section until the answer is handed over or the client is gone. */
-export class Exchange implements Context {
+/** One request and its response: from the header section until the response is handed over. */
+export class Exchange implements Pending {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly connection: Connection;
   readonly requestId: string;
+  /** The path and the query of the request target, as received. */
   readonly path: string;
   readonly query: string;
-  key: string | undefined = undefined;
-  denied: string | undefined = undefined;
-  onGone: (() => void) | undefined = undefined;
-  /** Whether the header section is in order and the body under way: else what follows on the connection is ignored. */
-  inStep = false;
-  /** Answered, or nobody left to answer. */
-  ended = false;
-  /** Why the body will never be complete. */
-  bodyError: HttpError | undefined = undefined;
-  /** While the body is being read: ends the reading. */
-  failBody: ((reason: HttpError) => void) | undefined = undefined;
+  /** What dependencies and the handler see of it. */
+  readonly context: Context;
+  /** The header section is valid. If not, the end of the request can't be known. */
+  isHeadValid = false;
+  /** The client holds its body back until it gets 100 Continue. */
+  awaitsContinue = false;
+  /** Called if the body that is being read fails. */
+  onBodyFailure: ((reason: HttpError) => void) | undefined = undefined;
+  #bodyError: HttpError | undefined = undefined;
+  #hasEnded = false;
   readonly #started: number = performance.now();
+  readonly #onEnd: EndListener;
   #controller: AbortController | undefined = undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, connection: Connection) {
+  /** `onEnd` is called once, with the status of the response, or null if the client went away. */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection,
+    onEnd: EndListener,
+  ) {
     this.request = request;
     this.response = response;
     this.connection = connection;
+    this.#onEnd = onEnd;
     this.requestId = requestIdOf(request.headers["x-request-id"]);
-    ({ path: this.path, query: this.query } = splitTarget(request.url ?? ""));
-    connection.last = this;
-    connection.open = [...connection.open, this];
-    connection.service.inFlight += 1;
+    const { path, query } = splitTarget(request.url ?? "");
+    this.path = path;
+    this.query = query;
+    this.context = new HandlerContext(this);
+    connection.add(this);
   }
 
-  get draining(): boolean {
-    return this.connection.service.draining;
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Why the body will never be complete. */
+  get bodyError(): HttpError | undefined {
+    return this.#bodyError;
   }
 
   get signal(): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal;
+    return this.#abortController().signal;
   }
 
-  /** The rest of the body will not come, or not in time. */
-  breakBody(reason: HttpError): void {
-    this.bodyError = reason;
-    this.failBody?.(reason);
+  failBody(reason: HttpError): void {
+    this.#bodyError = reason;
+    this.onBodyFailure?.(reason);
   }
 
-  /** It has been answered with `status`, or, null, never will be: tells the log. */
+  /** It has its response, with this status. */
   end(status: number | null): void {
-    const { connection, request, response } = this;
-    this.ended = true;
-    connection.open =
-      connection.open.length === 1
-        ? NOTHING_OPEN
-        : connection.open.filter((other) => other !== this);
-    // Lest a connection hold on to all of a request that is over.
-    if (connection.last === this && request.complete && response.writableLength === 0)
-      connection.last = undefined;
-    connection.service.inFlight -= 1;
-    connection.service.reports.answered?.(this, status, performance.now() - this.#started);
+    this.#hasEnded = true;
+    this.connection.remove(this);
+    this.#onEnd(this, status);
   }
 
-  /** The client has gone: cancels the work that is done for it. */
+  /** The client is gone: cancels the work that is done for it. */
   abandon(): void {
     this.end(null);
-    this.onGone?.();
-    (this.#controller ??= new AbortController()).abort();
+    this.context.onGone?.();
+    this.#abortController().abort();
+  }
+
+  /** What the log needs to know of it, with the time until now. */
+  toRecord(status: number | null): RequestRecord {
+    return {
+      requestId: this.requestId,
+      remote: this.connection.remoteAddress,
+      method: this.request.method,
+      path: this.path,
+      key: this.context.key,
+      denied: this.context.denialReason,
+      status,
+      durationMs: performance.now() - this.#started,
+    };
+  }
+
+  #abortController(): AbortController {
+    this.#controller ??= new AbortController();
+    return this.#controller;
   }
 }
 
-/** The request id to use where the caller sent `field`: its own, if it is 1 to 128 visible ASCII characters. */
-export const requestIdOf = (field?: string | string[]): string =>
-  typeof field === "string" && /^[\x21-\x7e]{1,128}$/.test(field) ? field : `${PREFIX}${counter++}`;
+/** Called when an exchange is over. */
+export type EndListener = (exchange: Exchange, status: number | null) => void;
 
-// Unique without being secret: random per process, then a number. A UUID each would cost more.
-const PREFIX = `${randomBytes(12).toString("base64url")}-`;
-let counter = 0;
+/** The request id to use: the caller's own if it is 1 to 128 visible ASCII characters. */
+export function requestIdOf(field?: string | string[]): string {
+  if (typeof field === "string" && REQUEST_ID.test(field)) return field;
+  requestCount += 1;
+  return `${REQUEST_ID_PREFIX}${requestCount}`;
+}
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+// Unique but not secret: random per process, then a number. A UUID for each would cost more.
+const REQUEST_ID_PREFIX = `${randomBytes(12).toString("base64url")}-`;
+let requestCount = 0;
+
+/** Keeps the exchange private, so that a handler can neither end it nor write its response. */
+class HandlerContext implements Context {
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  onGone: (() => void) | undefined = undefined;
+  key: string | undefined = undefined;
+  denialReason: string | undefined = undefined;
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    this.request = exchange.request;
+    this.requestId = exchange.requestId;
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+}

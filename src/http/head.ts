@@ -1,53 +1,99 @@
 import type { IncomingMessage } from "node:http";
 
 import { HttpError } from "./reply.ts";
-import type { Refusal } from "./route.ts";
 
-/** How large a request's header section may be. */
-export const HEADER_LIMITS = { bytes: 16_384, fields: 100 } as const;
+/** How large the header section of a request may be. */
+export const HEADER_LIMITS = {
+  /** Of the request line and all field lines. */
+  bytes: 16_384,
+  /** Field lines. */
+  fields: 100,
+} as const;
 
-/** Refuses, in this order, a version (505), too many fields (431), a Host (400), a coding (501), an Expect (417). */
-export function checkHead(request: IncomingMessage): Refusal {
-  const { httpVersion, rawHeaders, headers } = request;
-  // "PRI * HTTP/2.0" is no request but the preface of another protocol.
-  if (request.method === "PRI") return NOT_HTTP;
-  if (httpVersion !== "1.1" && httpVersion !== "1.0") return UNSUPPORTED_VERSION;
+/**
+ * Checks the header section, in this order: version (505), number of fields (431), Host (400),
+ * framing (400, 501), Expect (417). Returns the response that rejects the request, or undefined.
+ */
+export function checkHead(request: IncomingMessage): HttpError | undefined {
+  const { httpVersion, rawHeaders } = request;
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") return VERSION_NOT_SUPPORTED;
   if (rawHeaders.length > 2 * HEADER_LIMITS.fields) return HEADER_TOO_LARGE;
   if (!hasValidHost(request)) return BAD_HOST;
-  const coding = headers["transfer-encoding"]?.toLowerCase();
-  // RFC 9112 6.1: the framing of such a message can't be trusted.
-  if (coding !== undefined && httpVersion === "1.0") return NOT_HTTP;
-  if (coding !== undefined && coding !== "chunked") return UNKNOWN_CODING;
-  // node:http takes any value that has 100-continue in it for that.
-  if (isExpecting(request) && headers.expect?.toLowerCase() !== "100-continue")
-    return UNKNOWN_EXPECTATION;
-  return undefined;
+  return checkTransferEncoding(request) ?? checkExpect(request);
 }
 
-/** Whether the client may wait for 100 Continue with its body (RFC 9110 10.1.1: in HTTP/1.0 an Expect is ignored). */
-export const isExpecting = ({ headers, httpVersion }: IncomingMessage): boolean =>
-  headers.expect !== undefined && httpVersion !== "1.0";
+/**
+ * Whether the client may hold its body back until it gets 100 Continue (RFC 9110 10.1.1). In
+ * HTTP/1.0 an Expect field is ignored.
+ */
+export function isExpectingContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.expect !== undefined && httpVersion !== "1.0";
+}
 
-/** How many fields have this name, given in lower case: of several, `headers` has one, or all of them as one. */
-export const countFields = ({ rawHeaders }: IncomingMessage, name: string): number =>
-  rawHeaders.filter(
-    (text, i) => i % 2 === 0 && text.length === name.length && text.toLowerCase() === name,
-  ).length;
+/**
+ * The length of the body in bytes by the request's framing (RFC 9112 6.3): 0 if there is none,
+ * undefined if it is chunked.
+ */
+export function declaredLength({ headers }: IncomingMessage): number | undefined {
+  if (headers["transfer-encoding"] !== undefined) return undefined;
+  // node:http has rejected any Content-Length that is not a number.
+  return Number(headers["content-length"] ?? 0);
+}
 
-const { fields, bytes } = HEADER_LIMITS;
+/**
+ * Counts the field lines with a name, which is given in lower case. `headers` can't tell: it keeps
+ * one of several, or joins them.
+ */
+export function countFields({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const fieldName = rawHeaders[i] as string;
+    // Comparing the lengths first spares most names their copy in lower case.
+    if (fieldName.length === name.length && fieldName.toLowerCase() === name) count += 1;
+  }
+  return count;
+}
 
-/** The answer to a header section past either limit. */
-export const HEADER_TOO_LARGE: HttpError = new HttpError(
+/** A request target in two parts, as received. */
+export interface Target {
+  /** Starts with "/", or is that of an asterisk-form or of no valid form. */
+  readonly path: string;
+  /** Empty, or starts with "?". */
+  readonly query: string;
+}
+
+/**
+ * Splits a request target in origin-form or absolute-form (RFC 9112 3.2) into path and query.
+ * Decodes nothing.
+ *
+ * @example
+ *     splitTarget("http://a/docs?x=1"); // { path: "/docs", query: "?x=1" }
+ */
+export function splitTarget(target: string): Target {
+  const originForm = target.startsWith("/") ? target : target.replace(ORIGIN, "");
+  const queryStart = originForm.indexOf("?");
+  if (queryStart === -1) return { path: originForm || "/", query: "" };
+  return {
+    path: originForm.slice(0, queryStart) || "/",
+    query: originForm.slice(queryStart),
+  };
+}
+
+/** The response to a header section past either limit. */
+export const HEADER_TOO_LARGE = new HttpError(
   431,
-  `Request Header Fields Too Large: at most ${fields} fields and ${bytes} bytes`,
+  `Request Header Fields Too Large: at most ${HEADER_LIMITS.fields} fields and ` +
+    `${HEADER_LIMITS.bytes} bytes`,
 );
 
-/** The answer to bytes that are no HTTP/1.1 request. */
+/** The response to bytes that are not an HTTP/1.1 request. */
 export const NOT_HTTP = new HttpError(400, "Bad Request: this is not a valid HTTP/1.1 request");
 
-const UNSUPPORTED_VERSION = new HttpError(505, "HTTP Version Not Supported: use HTTP/1.1");
+/** The response to a version other than HTTP/1.0 and HTTP/1.1. */
+export const VERSION_NOT_SUPPORTED = new HttpError(505, "HTTP Version Not Supported: use HTTP/1.1");
+
 const BAD_HOST = new HttpError(400, "Bad Request: exactly one valid Host header field is required");
-const UNKNOWN_CODING = new HttpError(
+const UNKNOWN_TRANSFER_CODING = new HttpError(
   501,
   "Not Implemented: the only Transfer-Encoding accepted is chunked",
 );
@@ -56,13 +102,30 @@ const UNKNOWN_EXPECTATION = new HttpError(
   "Expectation Failed: the only Expect accepted is 100-continue",
 );
 
-// Host = uri-host [ ":" port ] (RFC 9110 7.2): a bracketed IP literal, or a reg-name, which isn't empty for http
+// absolute-form = scheme "://" authority path-abempty [ "?" query ]
+const ORIGIN = /^https?:\/\/[^/?#]*/i;
+
+// Host = uri-host [ ":" port ] (RFC 9110 7.2): a bracketed IP literal, or a reg-name, which is not
+// empty for http.
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?$/;
 
-/** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. node:http hides a second one in `headers`. */
+/** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. */
 function hasValidHost(request: IncomingMessage): boolean {
-  const hosts = countFields(request, "host");
-  return hosts === 0
-    ? request.httpVersion === "1.0"
-    : hosts === 1 && HOST.test(request.headers.host ?? "");
+  const count = countFields(request, "host");
+  if (count === 0) return request.httpVersion === "1.0";
+  return count === 1 && HOST.test(request.headers.host ?? "");
+}
+
+function checkTransferEncoding({ headers, httpVersion }: IncomingMessage): HttpError | undefined {
+  const transferEncoding = headers["transfer-encoding"];
+  if (transferEncoding === undefined) return undefined;
+  // RFC 9112 6.1: the framing of such a message can't be trusted.
+  if (httpVersion === "1.0") return NOT_HTTP;
+  return transferEncoding.toLowerCase() === "chunked" ? undefined : UNKNOWN_TRANSFER_CODING;
+}
+
+function checkExpect(request: IncomingMessage): HttpError | undefined {
+  if (!isExpectingContinue(request)) return undefined;
+  // node:http accepts any value that contains 100-continue.
+  return request.headers.expect?.toLowerCase() === "100-continue" ? undefined : UNKNOWN_EXPECTATION;
 }

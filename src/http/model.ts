@@ -1,44 +1,90 @@
-import type { Fault, Model } from "./route.ts";
+/** One thing that is wrong with a body, in the shape of pydantic's errors. */
+export interface ValidationProblem {
+  /** The kind of problem, such as `string_type`. */
+  readonly type: string;
+  readonly loc: Location;
+  /** A sentence for the client. */
+  readonly msg: string;
+  /** The value at `loc`, if it is small enough to be shown. */
+  readonly input?: unknown;
+}
 
-/** An object with these members; further ones are ignored and not passed on (pydantic's default). */
+/** The way to a value: "body", then the names and indices that lead to it. */
+export type Location = readonly (string | number)[];
+
+/**
+ * Checks `input`, which was found at `location`. Returns it as a T. If anything is wrong, it adds
+ * to `problems`, and the result is discarded.
+ */
+export type Model<T> = (input: unknown, location: Location, problems: ValidationProblem[]) => T;
+
+/**
+ * An object with these members. Further members are ignored and not passed on, which is pydantic's
+ * default.
+ *
+ * @example
+ *     const processModel = object({ status: string() });
+ */
 export function object<T extends object>(members: {
   readonly [K in keyof T]: Model<T[K]>;
 }): Model<T> {
   const models = Object.entries(members) as [string, Model<unknown>][];
-  return (input, loc, faults) => {
+  return (input, location, problems) => {
     const value: Record<string, unknown> = {};
-    if (typeof input !== "object" || input === null || Array.isArray(input)) {
-      faults.push(fault("model_attributes_type", loc, NOT_AN_OBJECT, input));
+    if (!isJsonObject(input)) {
+      problems.push(validationProblem("model_attributes_type", location, NOT_AN_OBJECT, input));
       return value as T;
     }
     for (const [name, model] of models) {
-      const place = [...loc, name];
-      // Own members only: what every object inherits was not sent by the client.
-      if (Object.hasOwn(input, name))
-        value[name] = model((input as Record<string, unknown>)[name], place, faults);
-      else faults.push(fault("missing", place, "Field required", input));
+      const place = [...location, name];
+      // Only own members count: the client did not send what every object inherits.
+      if (Object.hasOwn(input, name)) {
+        value[name] = model(input[name], place, problems);
+      } else {
+        problems.push(validationProblem("missing", place, "Field required", input));
+      }
     }
     return value as T;
   };
 }
 
-/** A string, of any length and content. */
+/** A string of any length and content. */
 export function string(): Model<string> {
-  return (input, loc, faults) => {
+  return (input, location, problems) => {
     if (typeof input === "string") return input;
-    faults.push(fault("string_type", loc, "Input should be a valid string", input));
+    problems.push(
+      validationProblem("string_type", location, "Input should be a valid string", input),
+    );
     return "";
   };
 }
 
-/** A fault that shows the client what it sent, unless that is over 1,024 bytes of JSON or can't be written as JSON. */
-export function fault(type: string, loc: Fault["loc"], msg: string, input: unknown): Fault {
-  try {
-    if (Buffer.byteLength(JSON.stringify(input)) <= 1024) return { type, loc, msg, input };
-  } catch {
-    // JSON.parse reads any depth, JSON.stringify runs out of stack.
-  }
-  return { type, loc, msg };
+/**
+ * A problem that shows the client what it sent. `input` is left out if its JSON is over 1,024 bytes
+ * or cannot be written.
+ */
+export function validationProblem(
+  type: string,
+  loc: Location,
+  msg: string,
+  input: unknown,
+): ValidationProblem {
+  return isSmallJson(input) ? { type, loc, msg, input } : { type, loc, msg };
 }
 
+const MAX_INPUT_BYTES = 1024;
+
 const NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from";
+
+function isJsonObject(input: unknown): input is Record<string, unknown> {
+  return typeof input === "object" && input !== null && !Array.isArray(input);
+}
+
+function isSmallJson(input: unknown): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(input)) <= MAX_INPUT_BYTES;
+  } catch {
+    // JSON.parse reads any depth, but JSON.stringify runs out of stack.
+    return false;
+  }
+}

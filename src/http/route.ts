@@ -1,90 +1,70 @@
 import type { IncomingMessage } from "node:http";
 
-import { type HttpError, JSON_HEADERS } from "./reply.ts";
+import type { Model } from "./model.ts";
+import type { HttpError, Reply } from "./reply.ts";
 
 /**
- * What a handler returns; `json()` makes one. `headers`: field names and values in turn, with Content-Type and
- * Cache-Control, without Content-Length.
+ * What a dependency or a handler knows of its request. It has no way to write the response: a
+ * handler returns a reply.
  */
-export type Reply = Readonly<{
-  status: number;
-  headers: readonly string[];
-  body: string | Uint8Array;
-}>;
-
-/** What a dependency or a handler may know of its request. */
 export interface Context {
   readonly request: IncomingMessage;
-  /** The caller's X-Request-Id where it is usable, else a fresh one. */
+  /** The caller's X-Request-Id if it is usable, else a fresh one. */
   readonly requestId: string;
-  /** Aborted when the client goes away before its answer; made only when it is asked for. */
+  /** Aborts when the client goes away before its response. It is made when it is first read. */
   readonly signal: AbortSignal;
-  /** Called at the same moment, for what a call can cancel: a signal may cost as much as the rest of a request. */
+  /**
+   * Called when `signal` would abort. It is the cheap alternative: a signal may cost as much as the
+   * rest of a request.
+   */
   onGone: (() => void) | undefined;
-  /** Whether the service is about to stop. */
-  readonly draining: boolean;
   /** For the log: the name of the key that matched. */
   key: string | undefined;
-  /** For the log: why the guard refused. */
-  denied: string | undefined;
+  /** For the log: why the guard denied the request. */
+  denialReason: string | undefined;
 }
 
-/** Runs before the body is read: lets the request pass, or returns the answer that refuses it. */
-export type Dependency = (context: Context) => Refusal | Promise<Refusal>;
+/**
+ * A check that runs before the body is read. It returns nothing to let the request pass, or the
+ * response that rejects it.
+ */
+export type Dependency = (context: Context) => Rejection | Promise<Rejection>;
 
-/** What a check returns: nothing where nothing is wrong. */
-export type Refusal = HttpError | undefined | void;
+/** The result of a dependency: undefined if the request passes. */
+export type Rejection = HttpError | undefined | void;
 
-/** One thing that is wrong with a body, in the shape of pydantic's errors. */
-export interface Fault {
-  readonly type: string;
-  readonly loc: Location;
-  readonly msg: string;
-  readonly input?: unknown;
-}
-
-/** The way to a value: "body", then the names and indices that lead there. */
-export type Location = readonly (string | number)[];
-
-/** Checks `input`, found at `loc`: returns it as a T, or adds to `faults`; then what it returns is not looked at. */
-export type Model<T> = (input: unknown, loc: Location, faults: Fault[]) => T;
-
-/** One endpoint. `T` is what its handler gets for a body: undefined when the route has no model. */
+/** One endpoint. `T` is the type of the handler's body: undefined if the route has no model. */
 export interface Route<T = unknown> {
+  /** A method of node:http, in capitals. */
   readonly method: string;
   /** Matched as written: no parameters, no percent-decoding. */
   readonly path: string;
+  /** Run in this order. */
   readonly dependencies: readonly Dependency[];
+  /** What the body must be; undefined if the route takes none. */
   readonly body: Model<T> | undefined;
-  /** False: not part of the OpenAPI document. */
+  /** Whether the OpenAPI document lists the route. */
   readonly includeInSchema: boolean;
-  /** False: answered even when MAX_IN_FLIGHT requests are in flight. */
+  /** Whether MAX_IN_FLIGHT applies. If false, the route responds even past it. */
   readonly limited: boolean;
   readonly handler: (body: T, context: Context) => Reply | Promise<Reply>;
 }
 
-/** A route as it is declared: what is left out is none, or true. */
-export type Declaration<T> = Pick<Route<T>, "method" | "path" | "handler"> & Partial<Route<T>>;
+/** A route as it is declared. Members that are left out are empty, or true. */
+export type RouteDeclaration<T> = Pick<Route<T>, "method" | "path" | "handler"> & Partial<Route<T>>;
 
-/** Declares a route; the handler's body has the type of the model, and is undefined without one. */
-export function route<T>(declaration: Declaration<T> & { readonly body: Model<T> }): Route;
+/**
+ * Declares a route. The handler's body has the type of the model, and is undefined without one.
+ *
+ * @example
+ *     route({ method: "GET", path: "/time", handler: () => json(200, { now: Date.now() }) });
+ */
+export function route<T>(declaration: RouteDeclaration<T> & { readonly body: Model<T> }): Route;
 /** Declares a route without a model. */
-export function route(declaration: Declaration<undefined>): Route;
-/** Fills in what a declaration leaves out. */
-export function route<T>(declaration: Declaration<T>): Route {
-  // Only its own model makes the handler's body, so the pair may forget what T is.
-  return {
-    dependencies: [],
-    body: undefined,
-    includeInSchema: true,
-    limited: true,
-    ...declaration,
-  } as Route;
+export function route(declaration: RouteDeclaration<undefined>): Route;
+/** Fills in the members that a declaration leaves out. */
+export function route<T>(declaration: RouteDeclaration<T>): Route {
+  const defaults = { dependencies: [], body: undefined, includeInSchema: true, limited: true };
+  // The cast is safe: a route's handler only ever sees what its own model returned.
+  return { ...defaults, ...declaration } as Route;
 }
-
-/** An answer whose body is `value` as JSON; `headers`: further names and values in turn. */
-export const json = (status: number, value: unknown, headers: readonly string[] = []): Reply => ({
-  status,
-  headers: [...JSON_HEADERS, ...headers],
-  body: JSON.stringify(value),
-});

@@ -1,133 +1,155 @@
 import cluster, { type Worker } from "node:cluster";
 
 import type { KeySet } from "../auth/keys.ts";
-import type { Log } from "../log.ts";
-import { sandboxOptions } from "./sandbox.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Log } from "../log.ts";
+import { exitWithMessage } from "./exit.ts";
+import type { Instance, ListenAddress } from "./instance.ts";
+import { sandboxOptions } from "./sandbox.ts";
 
-/** What answers requests: the service of one process, or all its workers. */
-export interface Serving {
-  /** Resolves to where it listens; rejects with one line that says why it can't. */
-  listen(): Promise<{ readonly address: string; readonly port: number }>;
-  /** Swaps the keys, for all requests from now on. */
-  setKeys(keys: KeySet): void;
-  /** Finishes what is in the making: resolves to the exit code, 1 when the time for it was up. */
-  stop(): Promise<number>;
-}
-
-/** Whether this process is a worker, started by a Fleet. */
+/** Whether this process is a worker of a pool. */
 export const isWorker: boolean = cluster.isWorker;
 
-/** What the primary tells a worker: what to serve with, or to stop. The keys are hashes: no plaintext is handed on. */
-export type Order = { readonly settings: Settings; readonly keys: KeySet } | "stop";
-
-interface Fleet {
+/** What a worker serves with. The keys are hashes: no plaintext is passed on. */
+export interface WorkerConfiguration {
   readonly settings: Settings;
-  readonly log: Log;
-  keys: KeySet;
-  deaths: number[];
-  stopping: boolean;
+  readonly keys: KeySet;
 }
 
-/** Workers of this process: started, replaced when they die, told of new keys, stopped; none of them outlives it. */
-export function createFleet(settings: Settings, keys: KeySet, log: Log): Serving {
-  const fleet: Fleet = { settings, log, keys, deaths: [], stopping: false };
-  return {
-    listen: () => listen(fleet),
-    setKeys: (current) => setKeys(fleet, current),
-    stop: () => stop(fleet),
-  };
-}
+/** What the primary sends to a worker: what to serve with from now on, or to stop. */
+export type WorkerMessage = WorkerConfiguration | "stop";
 
-/** Asks the primary for orders, gives each to `obey`, tells why one failed. Without a primary it ends this process. */
-export function followPrimary(obey: (order: Order) => Promise<unknown>): void {
+/**
+ * Calls `handle` with each message of the primary, and sends it the message of the error if that
+ * fails. Ends this process when the primary is gone.
+ */
+export function followPrimary(handle: (message: WorkerMessage) => Promise<unknown>): void {
   process.on("disconnect", () => process.exit(1));
-  process.on("message", (message: Order) =>
-    obey(message).catch((error: Error) => process.send?.(error.message)),
-  );
-  // Node 20 loses what is sent before somebody listens.
+  process.on("message", (message: WorkerMessage) => {
+    handle(message).catch((error: Error) => process.send?.(error.message));
+  });
+  // Node 20 drops messages that are sent before a listener is attached, so ask for the first one.
   process.send?.(READY);
 }
 
-/** Ends this process, with `message` as its last words on stderr. */
-export function fail(message: string, exitCode = 1): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(exitCode);
-}
-
-/** Starts the workers; resolves when all listen. When they can't go on, then or later, it ends this process. */
-function listen(fleet: Fleet): Promise<{ address: string; port: number }> {
-  // Round robin would lose what the primary has accepted and not yet handed on when the workers stop.
-  cluster.schedulingPolicy = cluster.SCHED_NONE;
-  // "advanced" carries bytes and Infinity as they are.
-  cluster.setupPrimary({ serialization: "advanced" });
-  cluster.on("message", (worker, word: string) => {
-    if (word === READY)
-      order(worker, fleet.stopping ? "stop" : { settings: fleet.settings, keys: fleet.keys });
-    else if (!fleet.stopping) fail(word);
-  });
-  cluster.on("exit", ({ process: { pid } }, code, signal) => replace(fleet, { pid, code, signal }));
-  // A worker that is stuck doesn't see that the primary is gone.
-  process.on("exit", kill);
-  for (let i = 0; i < fleet.settings.workers; i++) fork(fleet);
-  return new Promise((resolve) => {
-    let listening = 0;
-    cluster.on("listening", (_worker, address) => {
-      listening += 1;
-      if (listening === fleet.settings.workers) resolve(address);
-    });
-  });
-}
-
-/** The word of a worker that can be told what to do; any other is why it can't. */
+/** Sent by a worker that can receive messages. Any other message is an error, for the operator. */
 const READY = "ready";
 
-function setKeys(fleet: Fleet, keys: KeySet): void {
-  fleet.keys = keys;
-  for (const worker of workers()) order(worker, { settings: fleet.settings, keys });
+// setTimeout fires at once if the delay is longer.
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+const RESTART_DELAY_MS = 100;
+const MAX_RECENT_EXITS = 5;
+const RECENT_MS = 10_000;
+
+/** A pool of worker processes: starts them, restarts those that die, and ends with all of them. */
+export class WorkerPool implements Instance {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  #keys: KeySet;
+  /** When workers died, in ms since the epoch. */
+  #recentExits: readonly number[] = [];
+  #isStopping = false;
+
+  constructor(settings: Settings, keys: KeySet, log: Log) {
+    this.#settings = settings;
+    this.#keys = keys;
+    this.#log = log;
+  }
+
+  /** Resolves when all workers listen. If they can't go on, then or later, it ends this process. */
+  listen(): Promise<ListenAddress> {
+    // Round robin would lose connections that the primary has accepted but not yet passed on.
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    // "advanced" keeps bytes and Infinity as they are.
+    cluster.setupPrimary({ serialization: "advanced" });
+    cluster.on("message", (worker, message: string) => this.#onMessage(worker, message));
+    cluster.on("exit", (worker, code, signal) => this.#onExit(worker, code, signal));
+    // A worker that is stuck does not notice that the primary is gone.
+    process.on("exit", killWorkers);
+    const listening = this.#waitForListening();
+    for (let i = 0; i < this.#settings.workers; i += 1) this.#fork();
+    return listening;
+  }
+
+  setKeys(keys: KeySet): void {
+    this.#keys = keys;
+    for (const worker of liveWorkers()) send(worker, this.#configuration());
+  }
+
+  /** Kills workers that are still alive one second after the shutdown timeout. */
+  async stop(): Promise<number> {
+    this.#isStopping = true;
+    const { shutdownDelayMs, shutdownTimeoutMs } = this.#settings;
+    setTimeout(killWorkers, Math.min(shutdownDelayMs + shutdownTimeoutMs + 1000, MAX_DELAY_MS));
+    const exits = liveWorkers().map((worker) => exitOf(worker));
+    for (const worker of liveWorkers()) send(worker, "stop");
+    const exitCodes = await Promise.all(exits);
+    return exitCodes.every((code) => code === 0) ? 0 : 1;
+  }
+
+  #configuration(): WorkerConfiguration {
+    return { settings: this.#settings, keys: this.#keys };
+  }
+
+  #waitForListening(): Promise<ListenAddress> {
+    return new Promise((resolve) => {
+      let count = 0;
+      cluster.on("listening", (_worker, address) => {
+        count += 1;
+        if (count === this.#settings.workers) resolve(address);
+      });
+    });
+  }
+
+  #onMessage(worker: Worker, message: string): void {
+    if (message === READY) send(worker, this.#isStopping ? "stop" : this.#configuration());
+    else if (!this.#isStopping) exitWithMessage(message);
+  }
+
+  /** Restarts a worker with back-off, unless stopping. Exits after 5 deaths within 10 s. */
+  #onExit({ process: { pid } }: Worker, code: number, signal: string): void {
+    if (this.#isStopping) return;
+    this.#log.event("error", "worker_exited", { pid, code, signal });
+    const now = Date.now();
+    const recent = this.#recentExits.filter((time) => now - time < RECENT_MS);
+    this.#recentExits = [...recent, now];
+    if (this.#recentExits.length >= MAX_RECENT_EXITS) {
+      exitWithMessage("5 workers died within 10 s");
+    }
+    setTimeout(() => this.#fork(), RESTART_DELAY_MS * 2 ** recent.length);
+  }
+
+  #fork(): void {
+    if (!this.#isStopping) cluster.fork(workerEnvironment());
+  }
 }
 
-/** Kills workers that outstay their time by a second. */
-async function stop(fleet: Fleet): Promise<number> {
-  fleet.stopping = true;
-  // setTimeout fires at once past its longest delay.
-  setTimeout(
-    kill,
-    Math.min(fleet.settings.shutdownDelayMs + fleet.settings.shutdownTimeoutMs + 1000, 2 ** 31 - 1),
-  );
-  const exits = workers().map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
-  for (const worker of workers()) order(worker, "stop");
-  return (await Promise.all(exits)).every((code) => code === 0) ? 0 : 1;
+/**
+ * A worker inherits the environment, but not the secret in it: the primary sends all it needs. In
+ * the sandbox it also loses the right to read key files and to start processes.
+ */
+function workerEnvironment(): Record<string, string> {
+  if (!("permission" in process)) return { SERVICE_API_KEY: "" };
+  const options = sandboxOptions(process.allowedNodeEnvironmentFlags);
+  return { SERVICE_API_KEY: "", NODE_OPTIONS: options };
 }
 
-function fork({ stopping }: Fleet): void {
-  if (stopping) return;
-  // A worker is told all it needs: it inherits the environment, but not the secret in it; nor, in the sandbox, the
-  // right to read key files and to start processes.
-  const sandbox =
-    "permission" in process
-      ? { NODE_OPTIONS: sandboxOptions(process.allowedNodeEnvironmentFlags) }
-      : {};
-  cluster.fork({ SERVICE_API_KEY: "", ...sandbox });
+function liveWorkers(): Worker[] {
+  const workers = Object.values(cluster.workers ?? {});
+  return workers.filter((worker) => worker !== undefined).filter((worker) => !worker.isDead());
 }
 
-/** A worker has ended: when that isn't wanted, starts another, later each time; gives up when that doesn't help. */
-function replace(fleet: Fleet, death: object): void {
-  if (fleet.stopping) return;
-  fleet.log.event("error", "worker_exited", death);
-  const now = Date.now();
-  fleet.deaths = [...fleet.deaths.filter((time) => now - time < 10_000), now];
-  if (fleet.deaths.length >= 5) fail("5 workers died within 10 s");
-  setTimeout(() => fork(fleet), 100 * 2 ** (fleet.deaths.length - 1));
+function killWorkers(): void {
+  for (const worker of liveWorkers()) worker.process.kill("SIGKILL");
 }
 
-/** Workers that have not ended. */
-const workers = (): Worker[] =>
-  Object.values(cluster.workers ?? {}).flatMap((worker) =>
-    worker?.isDead() === false ? worker : [],
-  );
+/** Errors are ignored: a worker that can't receive is about to exit, and that is handled. */
+function send(worker: Worker, message: WorkerMessage): void {
+  worker.send(message, () => {});
+}
 
-const kill = (): void => workers().forEach((worker) => worker.process.kill("SIGKILL"));
-
-/** It may not get through to a worker that is about to end: that end will be seen. */
-const order = (worker: Worker, message: Order): boolean => worker.send(message, () => {});
+/** Resolves to the exit code: null if a signal ended the worker. */
+function exitOf(worker: Worker): Promise<number | null> {
+  return new Promise((resolve) => worker.once("exit", resolve));
+}

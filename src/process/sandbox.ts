@@ -1,27 +1,29 @@
 import { fileURLToPath } from "node:url";
 
-/** Absolute paths of files to read, be they links that lead to others, and whether processes may be started. */
-export interface Grants {
+/** What the program may do in the sandbox, besides reading itself and listening. */
+export interface SandboxGrants {
+  /** Absolute paths of files that it may read, symbolic links included. */
   readonly files?: readonly string[];
+  /** Whether it may start processes. */
   readonly processes?: boolean;
 }
 
 /**
- * The NODE_OPTIONS that start the program under Node's permission model: it may read itself, listen, and what is
- * granted. `known`: the options that this Node has.
+ * The NODE_OPTIONS that start the program under Node's permission model. `known` holds the options
+ * of this Node.
  */
-export function sandboxOptions(
-  known: ReadonlySet<string>,
-  { files = [], processes = false }: Grants = {},
-): string {
+export function sandboxOptions(known: ReadonlySet<string>, grants: SandboxGrants = {}): string {
+  const { files = [], processes = false } = grants;
   const program = fileURLToPath(new URL("../", import.meta.url));
-  const options = [
-    known.has("--permission") ? "--permission" : "--experimental-permission",
-    // Before Node 25 every process may use the network.
-    ...(known.has("--allow-net") ? ["--allow-net"] : []),
-    ...(processes ? ["--allow-child-process"] : []),
-    ...[program, ...files].map((path) => `--allow-fs-read=${path}`),
-  ];
-  // Node splits NODE_OPTIONS at blanks that aren't in double quotes; in those \ makes the next character literal.
-  return options.map((option) => `"${option.replace(/[\\"]/g, "\\$&")}"`).join(" ");
+  const options = [known.has("--permission") ? "--permission" : "--experimental-permission"];
+  // Before Node 25 every process may use the network.
+  if (known.has("--allow-net")) options.push("--allow-net");
+  if (processes) options.push("--allow-child-process");
+  for (const path of [program, ...files]) options.push(`--allow-fs-read=${path}`);
+  return options.map(quoteOption).join(" ");
+}
+
+/** Node splits NODE_OPTIONS at blanks outside double quotes. Inside them, a backslash escapes. */
+function quoteOption(option: string): string {
+  return `"${option.replace(/[\\"]/g, "\\$&")}"`;
 }

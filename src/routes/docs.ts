@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 
 import { renderPage } from "../docs/page.ts";
-import { type Context, type Reply, type Route, route } from "../http/route.ts";
+import type { Reply } from "../http/reply.ts";
+import { type Context, type Route, route } from "../http/route.ts";
 
 /**
  * The routes of the docs page, of what it loads, and of the OpenAPI document. As in FastAPI, it lists none of them.

@@ -1,17 +1,10 @@
 import { randomUUID } from "node:crypto";
 
-import { HttpError } from "../http/reply.ts";
 import { object, string } from "../http/model.ts";
-import {
-  type Context,
-  type Dependency,
-  json,
-  type Reply,
-  type Route,
-  route,
-} from "../http/route.ts";
+import { HttpError, json, type Reply } from "../http/reply.ts";
+import { type Context, type Dependency, type Route, route } from "../http/route.ts";
 
-/** `POST /process`, for callers that pass the guard. `delayMs`: how long the stand-in pretends to work. */
+/** `POST /process`, for callers that pass the guard. The stand-in takes `delayMs`. */
 export function processRoute(validateAuthentication: Dependency, delayMs: number): Route {
   return route({
     method: "POST",
@@ -23,14 +16,14 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
 }
 
 /**
- * Stands in for the real work: replace it. `context` tells when nobody waits for the result any more: `onGone` is
- * called, `signal` (for fetch and the like) aborts.
+ * Stands in for the real work: replace it. If the client goes away, `context.onGone` is called, and
+ * `context.signal` (for fetch and the like) aborts.
  */
 function fakeProcessing(status: string, delayMs: number, context: Context): Reply | Promise<Reply> {
-  // No promise where there is nothing to wait for: it would take a twentieth of the request's time.
-  if (delayMs === 0) return resultOf(status);
+  // Without a delay there is nothing to wait for; a promise would take a twentieth of the request.
+  if (delayMs === 0) return replyFor(status);
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(resultOf(status)), delayMs);
+    const timer = setTimeout(() => resolve(replyFor(status)), delayMs);
     context.onGone = () => {
       clearTimeout(timer);
       resolve(FAILED);
@@ -38,7 +31,8 @@ function fakeProcessing(status: string, delayMs: number, context: Context): Repl
   });
 }
 
-const resultOf = (status: string): Reply =>
-  status === "SUCCESS" ? json(200, { status, id: randomUUID() }) : FAILED;
+function replyFor(status: string): Reply {
+  return status === "SUCCESS" ? json(200, { status, id: randomUUID() }) : FAILED;
+}
 
 const FAILED = new HttpError(500, "Task processing failed");

@@ -1,0 +1,79 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { createRoutes } from "../app.ts";
+import type { KeySet } from "../auth/keys.ts";
+import type { Settings } from "../config/settings.ts";
+import { createService, type Service } from "../http/server.ts";
+import type { Log } from "../log.ts";
+
+/** Where an instance listens. */
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What serves requests: this process, or a pool of workers. */
+export interface Instance {
+  /** Starts listening. Rejects with an Error whose message is one line for the operator. */
+  listen(): Promise<ListenAddress>;
+  /** Replaces the keys, for all requests from now on. */
+  setKeys(keys: KeySet): void;
+  /** Drains. Resolves to the exit code: 1 if SHUTDOWN_TIMEOUT_MS cut off what was in progress. */
+  stop(): Promise<number>;
+}
+
+/** The service of this process. Throws an Error if the route table holds a mistake. */
+export function createInstance(settings: Settings, keys: KeySet, log: Log): Instance {
+  const keyring = { current: keys };
+  const routes = createRoutes({
+    keyring,
+    isDraining: () => service.connections.isDraining,
+    processDelayMs: settings.processDelayMs,
+    docs: settings.docs,
+  });
+  const service: Service = createService(routes, settings, log);
+  logServerProblems(service.server, log);
+  return {
+    listen: () => listen(service.server, settings.host, settings.port),
+    setKeys: (current) => {
+      keyring.current = current;
+    },
+    stop: () => stop(service, settings),
+  };
+}
+
+function logServerProblems(server: Server, log: Log): void {
+  server.on("drop", () =>
+    log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]),
+  );
+  // Errors after "listening" come from accept(), such as EMFILE. libuv tries again.
+  server.once("listening", () => server.on("error", log.error));
+}
+
+function listen(server: Server, host: string, port: number): Promise<ListenAddress> {
+  return new Promise((resolve, reject) => {
+    server.once("listening", () => resolve(server.address() as AddressInfo));
+    server.once("error", ({ code }: NodeJS.ErrnoException) => {
+      // Without IPv6, "::" means every IPv4 address.
+      if (code === "EAFNOSUPPORT" && host === "::") {
+        resolve(listen(server, "0.0.0.0", port));
+        return;
+      }
+      const place = `${host}:${port}`;
+      reject(
+        new Error(`can't listen on ${place} (${code}): set HOST and PORT to what is free here`),
+      );
+    });
+    // The kernel may allow fewer waiting connections.
+    server.listen({ host, port, backlog: 4096 });
+  });
+}
+
+async function stop({ server, connections }: Service, settings: Settings): Promise<number> {
+  connections.startDraining();
+  await sleep(settings.shutdownDelayMs);
+  const timeout = sleep(settings.shutdownTimeoutMs, 1, { ref: false });
+  return Promise.race([connections.drain(server).then(() => 0), timeout]);
+}

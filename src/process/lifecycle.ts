@@ -1,0 +1,98 @@
+import {
+  type Configuration,
+  readConfiguration,
+  type Settings,
+  SettingsError,
+} from "../config/settings.ts";
+import type { KeySet } from "../auth/keys.ts";
+import { createLog, type Log } from "../log.ts";
+import { WorkerPool } from "./cluster.ts";
+import { exitWithMessage } from "./exit.ts";
+import { createInstance, type Instance, type ListenAddress } from "./instance.ts";
+import { Shutdown } from "./shutdown.ts";
+import { STOP_SIGNALS } from "./signals.ts";
+
+// sysexits.h: EX_CONFIG.
+const EXIT_CONFIG = 78;
+
+/** The configuration. With any problem, it ends this process with all of them on stderr. */
+export function configure(): Configuration {
+  try {
+    return readConfiguration(process.env, process.cwd(), Date.now());
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return exitWithMessage(error.message, EXIT_CONFIG);
+  }
+}
+
+/** Runs the service until a signal stops it. `showHint` prints a request to try. */
+export async function serve(showHint: boolean): Promise<void> {
+  const { settings, keys, warnings } = configure();
+  const log = createLog(settings.logLevel, process.stdout);
+  log.warn(warnings);
+  const instance = startInstance(settings, keys, log);
+  const shutdown = new Shutdown(instance, log);
+  shutdown.handleUncaughtErrors();
+  handleSignals(instance, shutdown, log);
+  const listenAddress = await listen(instance);
+  const { address, port } = listenAddress;
+  const { workers } = settings;
+  log.event("info", "listening", { host: address, port, workers, pid: process.pid });
+  if (showHint) process.stderr.write(startupHint(listenAddress));
+}
+
+function startInstance(settings: Settings, keys: KeySet, log: Log): Instance {
+  if (settings.workers > 1) return new WorkerPool(settings, keys, log);
+  return createInstance(settings, keys, log);
+}
+
+async function listen(instance: Instance): Promise<ListenAddress> {
+  try {
+    return await instance.listen();
+  } catch (error) {
+    return exitWithMessage((error as Error).message);
+  }
+}
+
+/**
+ * SIGTERM and SIGINT begin the shutdown; a second one ends the process. SIGHUP reloads the keys.
+ */
+function handleSignals(instance: Instance, shutdown: Shutdown, log: Log): void {
+  const onStop = (): void => {
+    if (shutdown.hasBegun) process.exit(1);
+    shutdown.begin();
+  };
+  for (const signal of STOP_SIGNALS) process.on(signal, onStop);
+  process.on("SIGHUP", () => reloadKeys(instance, log));
+}
+
+function reloadKeys(instance: Instance, log: Log): void {
+  try {
+    const { keys, warnings } = readConfiguration(process.env, process.cwd(), Date.now());
+    instance.setKeys(keys);
+    log.event("info", "keys_reloaded", { keys: keys.length });
+    log.warn(warnings);
+  } catch (error) {
+    const problems = (error as Error).message.split("\n");
+    log.event("error", "keys_reload_failed", { faults: problems });
+  }
+}
+
+/** What a client on this machine calls, for addresses that mean every interface. */
+const LOCAL_NAMES: Readonly<Record<string, string>> = {
+  "0.0.0.0": "127.0.0.1",
+  "::": "127.0.0.1",
+  "::1": "[::1]",
+};
+
+function startupHint({ address, port }: ListenAddress): string {
+  const origin = `http://${LOCAL_NAMES[address] ?? address}:${port}`;
+  const header = "sed -n 's/^SERVICE_API_KEY=/X-API-Key: /p' .env";
+  const request = `curl -H @- --json '{"status":"SUCCESS"}' ${origin}/process`;
+  return `
+  Listening on ${origin}, with its documentation at ${origin}/docs. Try it, with the key in .env:
+
+  ${header} | ${request}
+
+`;
+}

@@ -1,0 +1,2 @@
+/** The signals that stop the service. */
+export const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
