@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 
-import type { Exchange } from "./exchange.ts";
+import type { MemoryBudget } from "./budget.ts";
+import type { BodyReader, Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
 import { locateJsonError } from "./json.ts";
 import type { Model, ValidationProblem } from "./model.ts";
@@ -22,44 +23,36 @@ export function checkBodyFields(request: IncomingMessage, maxBytes: number): Htt
   return undefined;
 }
 
+/** Rejects (503) a body that is too long to arrive in one read if there is no memory for it. */
+export function checkBodyMemory(
+  request: IncomingMessage,
+  budget: MemoryBudget,
+): HttpError | undefined {
+  const length = declaredLength(request) ?? 0;
+  return length > ONE_READ_BYTES && !budget.has(length) ? NO_MEMORY : undefined;
+}
+
+/** What bodies may take. */
+export interface BodyLimits {
+  /** The longest body, in bytes. */
+  readonly maxBytes: number;
+  /** What bodies that have not arrived in full may hold, in all. */
+  readonly budget: MemoryBudget;
+}
+
 /**
- * Reads the body and calls `done` with it, or with the response to give instead: a 413 at the first
- * byte past `maxBytes`, or the reason why the rest will not arrive.
+ * Reads the body and calls `done` once: with the body, or with the response to give instead. That
+ * is a 413 at the first byte past the limit, a 503 if there is no memory left for it, or the reason
+ * why the rest will not arrive.
  */
 export function readBody(
   exchange: Exchange,
-  maxBytes: number,
+  limits: BodyLimits,
   done: (body: Buffer | HttpError) => void,
 ): void {
-  const { request } = exchange;
-  let body: Buffer = EMPTY;
-  let size = 0;
-  let isTooLarge = false;
-  const onData = (chunk: Buffer): void => {
-    // The rest of a rejected body is read only so that the client can read its response.
-    if (isTooLarge) return;
-    if (size + chunk.length > maxBytes) {
-      isTooLarge = true;
-      body = EMPTY;
-      done(tooLarge(maxBytes));
-      return;
-    }
-    body = append(body, size, chunk);
-    size += chunk.length;
-  };
-  const onEnd = (): void => {
-    // These closures are a tenth of the memory of a request in progress: drop them now.
-    request.off("data", onData);
-    request.off("end", onEnd);
-    exchange.onBodyFailure = undefined;
-    if (!isTooLarge) done(body.subarray(0, size));
-  };
-  exchange.onBodyFailure = done;
-  request.on("data", onData);
-  request.on("end", onEnd);
-  // Pass the first chunk on as it arrives: the stream would keep it until a later turn.
-  request.read(0);
-  if (exchange.bodyError !== undefined) done(exchange.bodyError);
+  const collector = new BodyCollector(exchange, limits, done);
+  if (exchange.bodyError === undefined) collector.start();
+  else done(exchange.bodyError);
 }
 
 /**
@@ -86,6 +79,9 @@ export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
 // application/*+json, with any parameters.
 const JSON_TYPE = /^application\/(?:[!#$%&'*+.^_`|~0-9a-z-]+\+)?json[ \t]*(?:;|$)/i;
 
+/** node:http reads at most this many bytes at once. */
+const ONE_READ_BYTES = 65_536;
+
 const EMPTY = Buffer.alloc(0);
 
 const NO_BODY = new HttpError(422, [
@@ -94,7 +90,12 @@ const NO_BODY = new HttpError(422, [
 const NOT_JSON = new HttpError(
   415,
   "Unsupported Media Type: send the body as Content-Type: application/json",
+  ["Accept", "application/json"],
 );
+const NO_MEMORY = new HttpError(503, "Service Unavailable: too many bodies are arriving at once", [
+  "Retry-After",
+  "1",
+]);
 const UNSUPPORTED_ENCODING = new HttpError(
   415,
   "Unsupported Media Type: send the body without a Content-Encoding",
@@ -118,16 +119,104 @@ function invalidJson(text: string): HttpError {
   return new HttpError(422, [problem]);
 }
 
-/**
- * Puts `chunk` into `body` at `start`. A full buffer is replaced by one of twice its size, so that
- * tiny chunks cost linear time and space.
- */
-function append(body: Buffer, start: number, chunk: Buffer): Buffer {
-  // Most bodies are one chunk, which need not be copied.
-  if (start === 0) return chunk;
-  const size = start + chunk.length;
-  const isFull = size > body.length;
-  const target = isFull ? Buffer.concat([body], Math.max(size, 2 * body.length)) : body;
-  chunk.copy(target, start);
-  return target;
+/** Collects the chunks of one body. */
+class BodyCollector implements BodyReader {
+  readonly #exchange: Exchange;
+  readonly #limits: BodyLimits;
+  readonly #done: (body: Buffer | HttpError) => void;
+  readonly #declaredLength: number | undefined;
+  #buffer: Buffer = EMPTY;
+  /** How many bytes of the buffer are filled. */
+  #size = 0;
+  /** How many bytes it has taken from the budget. */
+  #reserved = 0;
+  /**
+   * It has called `done`. What still arrives is read only so that the client reads its response.
+   */
+  #isOver = false;
+
+  constructor(exchange: Exchange, limits: BodyLimits, done: (body: Buffer | HttpError) => void) {
+    this.#exchange = exchange;
+    this.#limits = limits;
+    this.#done = done;
+    this.#declaredLength = declaredLength(exchange.request);
+  }
+
+  start(): void {
+    const { request } = this.#exchange;
+    this.#exchange.bodyReader = this;
+    request.on("data", this.#onData);
+    request.on("end", this.#onEnd);
+    // Pass the first chunk on as it arrives: the stream would keep it until a later turn.
+    request.read(0);
+  }
+
+  fail(reason: HttpError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.release();
+    this.#done(reason);
+  }
+
+  release(): void {
+    this.#buffer = EMPTY;
+    if (this.#reserved > 0) this.#limits.budget.take(-this.#reserved);
+    this.#reserved = 0;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isOver) return;
+    const { maxBytes } = this.#limits;
+    const size = this.#size + chunk.length;
+    if (size > maxBytes) this.fail(tooLarge(maxBytes));
+    else if (this.#makeRoom(chunk, size)) this.#size = size;
+    else this.fail(NO_MEMORY);
+  };
+
+  readonly #onEnd = (): void => {
+    const { request } = this.#exchange;
+    // These closures are a tenth of the memory of a request in progress: drop them now.
+    request.off("data", this.#onData);
+    request.off("end", this.#onEnd);
+    this.#exchange.bodyReader = undefined;
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#done(this.#buffer.subarray(0, this.#size));
+    this.release();
+  };
+
+  /**
+   * Puts `chunk` behind what is there, which makes `size` bytes. Returns false without the memory.
+   */
+  #makeRoom(chunk: Buffer, size: number): boolean {
+    // Most bodies are one chunk, which need not be copied, and are complete with it.
+    if (this.#size === 0) {
+      this.#buffer = chunk;
+      return size === this.#declaredLength || this.#reserve(size);
+    }
+    if (size > this.#buffer.length && !this.#grow(size)) return false;
+    chunk.copy(this.#buffer, this.#size);
+    return true;
+  }
+
+  /**
+   * Takes a buffer for the declared length, else one of twice the size: tiny chunks cost no more.
+   */
+  #grow(size: number): boolean {
+    const twice = Math.min(2 * this.#buffer.length, this.#limits.maxBytes);
+    const capacity = this.#declaredLength ?? Math.max(size, twice);
+    if (!this.#reserve(capacity)) return false;
+    // Its pages are not resident until they are filled.
+    const buffer = Buffer.allocUnsafeSlow(capacity);
+    this.#buffer.copy(buffer, 0, 0, this.#size);
+    this.#buffer = buffer;
+    return true;
+  }
+
+  /** Makes the budget count `bytes` for this body. */
+  #reserve(bytes: number): boolean {
+    const more = bytes - this.#reserved;
+    this.#reserved = bytes;
+    return this.#limits.budget.take(more);
+  }
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+import type { MemoryBudget } from "./budget.ts";
+import { resumeParser } from "./parser.ts";
 import type { HttpError } from "./reply.ts";
 
 /** A request, as its connection sees it. */
@@ -32,10 +34,16 @@ export class Connection {
   readonly socket: Socket;
   /** The peer's address. A closed socket no longer has it. */
   readonly remoteAddress: string | undefined;
-  /** Requests without a response yet, in the order of their arrival. */
-  #pending: readonly Pending[] = NONE_PENDING;
-  /** The latest request, while it arrives or its response is being written. */
-  #latest: Pending | undefined = undefined;
+  readonly #budget: MemoryBudget;
+  /** How many bytes it has taken from the budget. */
+  #taken = 0;
+  /**
+   * Requests that still arrive, or whose response is not written yet, in the order of their
+   * arrival.
+   */
+  #open: Pending[] = NONE_OPEN;
+  /** Bytes behind those that have been read, but that the parser has not got yet. */
+  #heldBack: Buffer | undefined = undefined;
   /** The last response has been decided on: whatever else arrives is ignored. */
   #isClosing = false;
   /** While lingering: how many bytes may have been read in all. */
@@ -45,13 +53,10 @@ export class Connection {
   /** How many bytes had been read at the last sweep. */
   #bytesSwept = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, budget: MemoryBudget) {
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
-  }
-
-  get pending(): readonly Pending[] {
-    return this.#pending;
+    this.#budget = budget;
   }
 
   get isClosing(): boolean {
@@ -60,28 +65,60 @@ export class Connection {
 
   /** The request whose body is still arriving. */
   get receiving(): Pending | undefined {
-    return this.#latest?.request.complete === false ? this.#latest : undefined;
+    const latest = this.#open.at(-1);
+    return latest?.request.complete === false ? latest : undefined;
   }
 
+  /** Whether the parser must stop: 64 requests are open, or no one will get a response. */
+  get isFull(): boolean {
+    this.#forgetWritten();
+    return this.#open.length >= MAX_OPEN || this.socket.destroyed;
+  }
+
+  /** Whether no request has arrived after this one. */
   isLatest(pending: Pending): boolean {
-    return this.#latest === pending;
+    return this.#open.at(-1) === pending && this.#heldBack === undefined;
   }
 
-  /** A request has arrived. */
+  /** A request is started. */
   add(pending: Pending): void {
-    this.#latest = pending;
-    this.#pending = [...this.#pending, pending];
+    if (this.#open === NONE_OPEN) this.#open = [pending];
+    else this.#open.push(pending);
+    this.#settle();
   }
 
-  /** A request has its response, or will not get one. */
-  remove(pending: Pending): void {
-    this.#pending =
-      this.#pending.length === 1
-        ? NONE_PENDING
-        : this.#pending.filter((other) => other !== pending);
-    const isOver = pending.request.complete && pending.response.writableLength === 0;
-    // Drop the reference, so that a finished request can be collected.
-    if (isOver && this.isLatest(pending)) this.#latest = undefined;
+  /** A request has ended: with its response, or without one. */
+  remove(): void {
+    this.#forgetWritten();
+  }
+
+  /**
+   * The parser has stopped at `bytesParsed` in `bytes`, because the connection is full. Keeps the
+   * rest and reads no further until the requests before have their responses.
+   */
+  holdBack(bytes: Buffer, bytesParsed: number): void {
+    if (this.#isClosing) return;
+    this.socket.pause();
+    if (this.#heldBack === undefined) {
+      this.#heldBack = bytes.subarray(bytesParsed);
+      // The body of the latest request may be among these bytes: wait for the one before.
+      this.#open.at(-2)?.response.once("close", () => this.#release());
+    } else {
+      // Read before the pause took effect. The parser was not given them.
+      this.#heldBack = Buffer.concat([this.#heldBack, bytes]);
+    }
+    this.#settle();
+  }
+
+  /** The socket has closed: ends what is open on it. */
+  close(): void {
+    const open = this.#open;
+    this.#open = NONE_OPEN;
+    this.#heldBack = undefined;
+    this.#settle();
+    for (const pending of open) {
+      if (!pending.hasEnded) pending.abandon();
+    }
   }
 
   /**
@@ -102,7 +139,7 @@ export class Connection {
       if (this.socket.writable) this.socket.write(response);
       this.#linger();
     };
-    const previous = this.#latest?.response;
+    const previous = this.#open.at(-1)?.response;
     if (previous === undefined || previous.writableFinished) write();
     else previous.once("finish", write);
   }
@@ -110,7 +147,7 @@ export class Connection {
   /** Stops reading once the linger budget is used up, so that the client stops sending. */
   stopReadingAtLimit(): void {
     if (this.socket.bytesRead <= this.#readLimit) return;
-    this.#latest?.request.pause();
+    this.#open.at(-1)?.request.pause();
     this.socket.pause();
   }
 
@@ -125,7 +162,8 @@ export class Connection {
     if (isUnread && socket.timeout !== policy.writeTimeoutMs) {
       socket.setTimeout(policy.writeTimeoutMs);
     }
-    const isResponseDue = isUnread || this.#pending.length > 0;
+    this.#forgetWritten();
+    const isResponseDue = isUnread || this.#heldBack !== undefined || this.#open.some(isUnanswered);
     // Bytes read since the last sweep may be the beginning of a request.
     if (isResponseDue || socket.bytesRead !== this.#bytesSwept) this.#idleSince = now;
     this.#bytesSwept = socket.bytesRead;
@@ -143,6 +181,42 @@ export class Connection {
     return now - this.#idleSince < idleMs;
   }
 
+  /** Forgets requests that are complete and whose responses are written, to free their memory. */
+  #forgetWritten(): void {
+    let count = 0;
+    while (count < this.#open.length && isWritten(this.#open[count] as Pending)) count += 1;
+    if (count === 0) return;
+    if (count === this.#open.length) this.#open = NONE_OPEN;
+    else this.#open.splice(0, count);
+    this.#settle();
+  }
+
+  /** Settles with the budget, and destroys the socket if it is used up. */
+  #settle(): void {
+    // A request that no other precedes is free.
+    const requests = Math.max(this.#open.length - 1, 0);
+    const held = requests * REQUEST_BYTES + (this.#heldBack?.length ?? 0);
+    const change = held - this.#taken;
+    if (change === 0) return;
+    this.#taken = held;
+    const isEnough = this.#budget.take(change);
+    if (isEnough || change < 0) return;
+    this.#isClosing = true;
+    this.socket.destroy();
+  }
+
+  /** Goes on with the bytes that were held back. */
+  #release(): void {
+    const bytes = this.#heldBack;
+    if (bytes === undefined || this.#isClosing) return;
+    this.#heldBack = undefined;
+    this.#forgetWritten();
+    resumeParser(this.socket, bytes);
+    // It may have stopped again.
+    if (this.#heldBack === undefined) this.socket.resume();
+    this.#settle();
+  }
+
   /** Closes the write side and reads on for a while, so that the client can read its response. */
   #linger(): void {
     const { socket } = this;
@@ -153,8 +227,22 @@ export class Connection {
   }
 }
 
-/** Shared by all connections: an idle one needs no list of its own. */
-const NONE_PENDING: readonly Pending[] = [];
+/** How many requests of one connection may be open at once. */
+const MAX_OPEN = 64;
+
+/** What an open request takes in memory, about. */
+const REQUEST_BYTES = 8192;
+
+// Shared by all connections: an idle one needs no list of its own. Nothing is added to it.
+const NONE_OPEN: Pending[] = [];
+
+function isUnanswered(pending: Pending): boolean {
+  return !pending.hasEnded;
+}
+
+function isWritten({ hasEnded, request, response }: Pending): boolean {
+  return hasEnded && request.complete && response.writableFinished;
+}
 
 const LINGER_MS = 2000;
 const LINGER_BYTES = 3_145_728;

@@ -2,8 +2,10 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
+import { MemoryBudget } from "./budget.ts";
 import { Connection, type SweepPolicy } from "./connection.ts";
 import { Exchange, type RequestRecord } from "./exchange.ts";
+import { stopParserIf } from "./parser.ts";
 import { HttpError } from "./reply.ts";
 
 /** Where the service reports what happens. */
@@ -19,6 +21,7 @@ export class Connections {
   readonly #connections = new Map<Socket, Connection>();
   readonly #events: ServerEvents;
   readonly #writeTimeoutMs: number;
+  readonly #pipelineBudget = new MemoryBudget(PIPELINE_BYTES);
   #inFlight = 0;
   #accepted = 0;
   #isDraining = false;
@@ -43,12 +46,13 @@ export class Connections {
 
   /** Tracks a socket until it closes. */
   add(socket: Socket): void {
-    const connection = new Connection(socket);
+    const connection = new Connection(socket, this.#pipelineBudget);
     this.#connections.set(socket, connection);
     this.#accepted += 1;
+    stopParserIf(socket, () => connection.isFull);
     socket.on("close", () => {
       this.#connections.delete(socket);
-      for (const pending of connection.pending) pending.abandon();
+      connection.close();
     });
   }
 
@@ -57,10 +61,8 @@ export class Connections {
     return this.#connections.get(socket);
   }
 
-  /** Starts an exchange. Undefined if its connection takes no more requests. */
-  begin(request: IncomingMessage, response: ServerResponse): Exchange | undefined {
-    const connection = this.#connections.get(request.socket);
-    if (connection === undefined || connection.isClosing) return undefined;
+  /** Starts an exchange on a connection. */
+  begin(connection: Connection, request: IncomingMessage, response: ServerResponse): Exchange {
     this.#inFlight += 1;
     return new Exchange(request, response, connection, this.#onEnd);
   }
@@ -122,6 +124,9 @@ export class Connections {
     this.#events.response?.(exchange.toRecord(status));
   };
 }
+
+/** What requests that are pipelined behind others may take in memory. */
+const PIPELINE_BYTES = 33_554_432;
 
 const BODY_GRACE_MS = 1000;
 const DRAIN_IDLE_MS = 50;

@@ -23,6 +23,14 @@ export interface RequestRecord {
   readonly durationMs: number;
 }
 
+/** Reads the body of an exchange. */
+export interface BodyReader {
+  /** The rest of the body will not arrive. */
+  fail(reason: HttpError): void;
+  /** Gives up the memory that it holds. */
+  release(): void;
+}
+
 /** One request and its response: from the header section until the response is handed over. */
 export class Exchange implements Pending {
   readonly request: IncomingMessage;
@@ -38,8 +46,8 @@ export class Exchange implements Pending {
   isHeadValid = false;
   /** The client holds its body back until it gets 100 Continue. */
   awaitsContinue = false;
-  /** Called if the body that is being read fails. */
-  onBodyFailure: ((reason: HttpError) => void) | undefined = undefined;
+  /** What reads the body, while it does. */
+  bodyReader: BodyReader | undefined = undefined;
   #bodyError: HttpError | undefined = undefined;
   #hasEnded = false;
   readonly #started: number = performance.now();
@@ -80,13 +88,14 @@ export class Exchange implements Pending {
 
   failBody(reason: HttpError): void {
     this.#bodyError = reason;
-    this.onBodyFailure?.(reason);
+    this.bodyReader?.fail(reason);
   }
 
   /** It has its response, with this status. */
   end(status: number | null): void {
     this.#hasEnded = true;
-    this.connection.remove(this);
+    this.bodyReader?.release();
+    this.connection.remove();
     this.#onEnd(this, status);
   }
 

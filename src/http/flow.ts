@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-import { checkBodyFields, parseBody, readBody } from "./body.ts";
+import { type BodyLimits, checkBodyFields, checkBodyMemory, parseBody, readBody } from "./body.ts";
+import { MemoryBudget } from "./budget.ts";
 import type { Connections, ServerEvents } from "./connections.ts";
 import type { Exchange } from "./exchange.ts";
 import { checkHead, isExpectingContinue } from "./head.ts";
@@ -16,6 +17,8 @@ export interface FlowLimits {
   readonly maxBodyBytes: number;
   /** Requests in progress at once; past it 503. */
   readonly maxInFlight: number;
+  /** What bodies that have not arrived in full may hold, in bytes; past it 503. */
+  readonly maxBodyMemory: number;
 }
 
 /**
@@ -24,25 +27,31 @@ export interface FlowLimits {
  */
 export class RequestFlow {
   readonly #router: Router;
-  readonly #limits: FlowLimits;
+  readonly #maxInFlight: number;
+  readonly #bodyLimits: BodyLimits;
   readonly #connections: Connections;
   readonly #events: ServerEvents;
 
   constructor(router: Router, limits: FlowLimits, connections: Connections, events: ServerEvents) {
     this.#router = router;
-    this.#limits = limits;
+    this.#maxInFlight = limits.maxInFlight;
+    this.#bodyLimits = {
+      maxBytes: limits.maxBodyBytes,
+      budget: new MemoryBudget(limits.maxBodyMemory),
+    };
     this.#connections = connections;
     this.#events = events;
   }
 
   /** Receives a request whose header section has arrived. Never throws. */
   receive(request: IncomingMessage, response: ServerResponse): void {
-    const exchange = this.#connections.begin(request, response);
-    if (exchange === undefined) {
-      // RFC 9112 9.6: what follows the last request of a connection is ignored.
+    const connection = this.#connections.get(request.socket);
+    // RFC 9112 9.6: what follows the last request of a connection is ignored.
+    if (connection === undefined || connection.isClosing) {
       request.resume();
       return;
     }
+    const exchange = this.#connections.begin(connection, request, response);
     try {
       const route = this.#findRoute(exchange);
       if (route instanceof HttpError) this.#respond(exchange, route);
@@ -78,7 +87,8 @@ export class RequestFlow {
   /** Goes on with a request after its dependencies, with their verdict. */
   #admit(exchange: Exchange, route: Route, verdict: Rejection): void {
     const { body: model } = route;
-    const rejection = verdict ?? this.#checkBody(exchange, model) ?? this.#checkLoad(route);
+    const rejection =
+      verdict ?? this.#checkBody(exchange, route) ?? this.#checkLoad(exchange, route);
     if (rejection) {
       this.#respond(exchange, rejection);
       return;
@@ -89,7 +99,7 @@ export class RequestFlow {
     }
     if (exchange.awaitsContinue) exchange.response.writeContinue();
     exchange.awaitsContinue = false;
-    readBody(exchange, this.#limits.maxBodyBytes, (bytes) => {
+    readBody(exchange, this.#bodyLimits, (bytes) => {
       // It may have got its response while the body was on its way.
       if (exchange.hasEnded) return;
       if (bytes instanceof HttpError) this.#respond(exchange, bytes);
@@ -97,13 +107,13 @@ export class RequestFlow {
     });
   }
 
-  #checkBody({ request }: Exchange, model: Model<unknown> | undefined): HttpError | undefined {
-    return model === undefined ? undefined : checkBodyFields(request, this.#limits.maxBodyBytes);
+  #checkBody({ request }: Exchange, { body }: Route): HttpError | undefined {
+    return body === undefined ? undefined : checkBodyFields(request, this.#bodyLimits.maxBytes);
   }
 
-  #checkLoad({ limited }: Route): HttpError | undefined {
-    const isBusy = this.#connections.inFlight > this.#limits.maxInFlight;
-    return limited && isBusy ? TOO_BUSY : undefined;
+  #checkLoad({ request }: Exchange, { body, limited }: Route): HttpError | undefined {
+    if (limited && this.#connections.inFlight > this.#maxInFlight) return TOO_BUSY;
+    return body === undefined ? undefined : checkBodyMemory(request, this.#bodyLimits.budget);
   }
 
   #handleBody(exchange: Exchange, route: Route, model: Model<unknown>, bytes: Buffer): void {

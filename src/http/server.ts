@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
 
+import type { Connection } from "./connection.ts";
 import { Connections, type ServerEvents } from "./connections.ts";
 import { requestIdOf } from "./exchange.ts";
 import { type FlowLimits, RequestFlow } from "./flow.ts";
@@ -85,30 +86,26 @@ function rejectOtherBytes(server: Server, connections: Connections, events: Serv
     // node:http has let go of the socket. Ignore its errors: "close" follows.
     socket.on("error", () => {});
     socket.resume();
-    rejectBytes(connections, events, socket, NOT_HTTP);
+    const connection = connections.get(socket);
+    if (connection === undefined) socket.destroy();
+    else rejectBytes(connection, events, NOT_HTTP);
   });
   server.on("clientError", (error: ParseError, duplex) => {
     const socket = duplex as Socket;
+    const connection = connections.get(socket);
     const rejection = rejectionOf(error);
-    if (rejection === undefined) socket.destroy();
+    const { code, rawPacket, bytesParsed = 0 } = error;
+    // The socket failed, not the bytes: there is no one to respond to.
+    if (connection === undefined || rejection === undefined) socket.destroy();
+    else if (code === "HPE_PAUSED" && rawPacket) connection.holdBack(rawPacket, bytesParsed);
     // RFC 9112 9.6: what follows the last request of a connection is ignored.
-    else if (error.code === "HPE_CLOSED_CONNECTION") connections.get(socket)?.stopReadingAtLimit();
-    else rejectBytes(connections, events, socket, rejection);
+    else if (code === "HPE_CLOSED_CONNECTION") connection.stopReadingAtLimit();
+    else rejectBytes(connection, events, rejection);
   });
 }
 
 /** Responds once; node:http reports the same bytes again with each further read. */
-function rejectBytes(
-  connections: Connections,
-  events: ServerEvents,
-  socket: Socket,
-  rejection: HttpError,
-): void {
-  const connection = connections.get(socket);
-  if (connection === undefined) {
-    socket.destroy();
-    return;
-  }
+function rejectBytes(connection: Connection, events: ServerEvents, rejection: HttpError): void {
   if (connection.isClosing) {
     connection.stopReadingAtLimit();
     return;
@@ -116,7 +113,7 @@ function rejectBytes(
   const { receiving } = connection;
   if (receiving !== undefined) {
     // Within a body: its request gets the response, unless it has had one.
-    if (receiving.hasEnded) socket.destroySoon();
+    if (receiving.hasEnded) connection.socket.destroySoon();
     else receiving.failBody(rejection);
     return;
   }
