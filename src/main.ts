@@ -1,4 +1,4 @@
-import { keygen, listKeys, type Output } from "./auth/keygen.ts";
+import { formatKeyTable, keygen, type Output } from "./auth/keygen.ts";
 import { isWorker } from "./process/cluster.ts";
 import { exitWithMessage } from "./process/exit.ts";
 import { configure, serve } from "./process/lifecycle.ts";
@@ -27,10 +27,10 @@ function runCommand([command, ...args]: string[]): void {
       void serve(true);
       break;
     case "keys":
-      process.stdout.write(listKeys(configure().keys, Date.now()));
+      process.stdout.write(formatKeyTable(configure().keys, Date.now()));
       break;
     case "sandbox":
-      console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().grants));
+      console.log(sandboxOptions(process.allowedNodeEnvironmentFlags, configure().sandboxGrants));
       break;
     default:
       exitWithMessage(USAGE, EXIT_USAGE);

@@ -1,32 +1,34 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { describe, test, type TestContext } from "node:test";
 
 import { PLACEHOLDER_KEY } from "../src/auth/keys.ts";
 import { parseDotenv } from "../src/config/dotenv.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../src/config/settings.ts";
 import { root } from "./root.ts";
+import { tempDirectory } from "./support/temp.ts";
 
 const example = readFileSync(new URL(".env.example", root), "utf8");
 const uncommented = example.replace(/^#(?=[A-Z])/gm, "");
 const KEY = "0123456789-abcdefghijklmnopqrstuvwxyz";
 
+/** Reads the configuration of a `.env` with this text. */
+function configure(t: TestContext, envFile: string, env: NodeJS.ProcessEnv = {}): Configuration {
+  return readConfiguration(env, tempDirectory(t, { ".env": envFile }), Date.now());
+}
+
 describe(".env.example", () => {
   test("sets nothing but the key, to the placeholder", () => {
-    assert.deepEqual(
-      [...parseDotenv(Buffer.from(example))],
-      [["SERVICE_API_KEY", PLACEHOLDER_KEY]],
-    );
+    const pairs = [...parseDotenv(Buffer.from(example))];
+    assert.deepEqual(pairs, [["SERVICE_API_KEY", PLACEHOLDER_KEY]]);
   });
 
-  test("as .env lets the service start on this machine, with a warning, and nowhere else", () => {
-    assert.match(configure(example).warnings.join("\n"), /placeholder/);
-    assert.throws(() => configure(example, { HOST: "0.0.0.0" }), SettingsError);
+  test("as .env lets the service start on this machine, with a warning, and nowhere else", (t) => {
+    assert.match(configure(t, example).warnings.join("\n"), /placeholder/);
+    assert.throws(() => configure(t, example, { HOST: "0.0.0.0" }), SettingsError);
   });
 
-  test("names exactly the variables that the program asks for", () => {
+  test("names exactly the variables that the program asks for", (t) => {
     const asked = new Set<string>();
     const env = new Proxy(
       {},
@@ -36,30 +38,20 @@ describe(".env.example", () => {
         },
       },
     );
-    assert.throws(() => configure("", env), SettingsError);
+    assert.throws(() => configure(t, "", env), SettingsError);
     assert.deepEqual([...parseDotenv(Buffer.from(uncommented)).keys()].sort(), [...asked].sort());
   });
 
-  test("has the defaults in its comments", () => {
+  test("has the defaults in its comments", (t) => {
     const withoutKeys = uncommented.replace(/^SERVICE_API_KEY.*$/gm, "");
-    const { settings } = configure(withoutKeys, { SERVICE_API_KEY: KEY });
-    assert.deepEqual(settings, configure("", { SERVICE_API_KEY: KEY }).settings);
+    const env = { SERVICE_API_KEY: KEY };
+    const { settings } = configure(t, withoutKeys, env);
+    assert.deepEqual(settings, configure(t, "", env).settings);
     const other = withoutKeys.replace("PORT=8000", "PORT=8001");
-    assert.notDeepEqual(configure(other, { SERVICE_API_KEY: KEY }).settings, settings);
+    assert.notDeepEqual(configure(t, other, env).settings, settings);
   });
 
   test("has the default for a weak key in its comments", () => {
     assert.equal(parseDotenv(Buffer.from(uncommented)).get("SERVICE_ALLOW_WEAK_KEY"), "0");
   });
 });
-
-/** What the program makes of a `.env` with this text. */
-function configure(text: string, env: NodeJS.ProcessEnv = {}): Configuration {
-  const directory = mkdtempSync(join(tmpdir(), "example-"));
-  try {
-    writeFileSync(join(directory, ".env"), text, { mode: 0o600 });
-    return readConfiguration(env, directory, Date.now());
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}

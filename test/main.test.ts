@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { keyState, parseKeysFile, verifyKey } from "../src/auth/keys.ts";
+import { keyState, verifyKey } from "../src/auth/keys.ts";
+import { parseKeysFile } from "../src/auth/keys-file.ts";
 import { root } from "./root.ts";
 import {
   exchange,
@@ -95,8 +96,8 @@ describe("the command line", { concurrency: 4 }, () => {
     assert.equal(code, 0);
     const [key = "", ...more] = stderr.match(/svk_[\w-]{43}/g) ?? [];
     assert.equal(more.length, 0);
-    const { keys, faults } = parseKeysFile(Buffer.from(stdout));
-    assert.deepEqual([faults, verifyKey(keys, key, Date.now())], [[], { name: "ci" }]);
+    const { keys, problems } = parseKeysFile(Buffer.from(stdout));
+    assert.deepEqual([problems, verifyKey(keys, key, Date.now())], [[], { name: "ci" }]);
     assert.ok(keys[0] && keyState(keys[0], Date.now() + 31 * 86_400_000) === "expired");
   });
 

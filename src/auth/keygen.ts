@@ -1,53 +1,95 @@
 import { hash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 
-import { DAY_MS, formatDate, KEY_NAME, type KeySet, keyState } from "./keys.ts";
+import { KEY_NAME } from "./keys-file.ts";
+import { DAY_MS, formatDate, type Key, type KeySet, keyState } from "./keys.ts";
 
-/** What a command prints and exits with. Print `stderr` first: it explains what `stdout` holds. */
+/** What a command prints and exits with. */
 export interface Output {
   readonly stdout: string;
+  /** Print it first: it explains what `stdout` holds. */
   readonly stderr: string;
   readonly exitCode: number;
+}
+
+/** The arguments of `keygen`, checked. */
+interface KeyRequest {
+  readonly name: string;
+  /** For how many days the key is valid; undefined for ever. */
+  readonly days: number | undefined;
 }
 
 const USAGE =
   "usage: npm run keygen [-- NAME [--days N]], NAME: [a-z0-9][a-z0-9_-]{0,31}, N: 1 to 3650\n";
 
+/** EX_USAGE of sysexits.h. */
+const EXIT_USAGE = 64;
+
+const MAX_DAYS = 3650;
+
+/** The width of the column of names, which is that of the longest name. */
+const NAME_WIDTH = 32;
+
 /**
- * Makes a key. Without arguments stdout is its line for `.env`. With `NAME [--days N]` the key itself goes to stderr,
- * and stdout is its line for the keys file, so that `>>` appends just that; with N it expires N days after `now` (ms
- * since the epoch). Other arguments: exit code 64 (EX_USAGE of sysexits.h) and a usage line.
+ * Makes a key. Without arguments, stdout is its line for `.env`. With `NAME [--days N]`, the key
+ * itself goes to stderr and its line for the keys file to stdout, so that `>>` appends just that;
+ * with N it expires N days after `now`, in ms since the epoch. Other arguments give a usage line
+ * and exit code 64.
  */
 export function keygen(args: string[], now: number): Output {
   const key = `svk_${randomBytes(32).toString("base64url")}`;
   if (args.length === 0) return { stdout: `SERVICE_API_KEY=${key}\n`, stderr: "", exitCode: 0 };
-  const options = { days: { type: "string" } } as const;
-  // Not strict: it would throw. What it doesn't know is among `unknown` or `rest`, a missing value is `true`.
+  const request = parseRequest(args);
+  if (request === undefined) return { stdout: "", stderr: USAGE, exitCode: EXIT_USAGE };
+  const { name, days } = request;
+  const expires = days === undefined ? "" : ` expires=${formatDate(now + days * DAY_MS)}`;
+  return {
+    stdout: `${name} sha256:${hash("sha256", key)}${expires}\n`,
+    stderr: `The key, shown only now, for the client:\n${key}\nIts line for the keys file:\n`,
+    exitCode: 0,
+  };
+}
+
+/** Parses `NAME [--days N]`; undefined if the arguments are anything else. */
+function parseRequest(args: string[]): KeyRequest | undefined {
+  // Not strict: that would throw. An unknown option is then among `unknown`, another argument among
+  // `others`, and the value of a `--days` without one is `true`.
   const { values, positionals } = parseArgs({
     args,
-    options,
+    options: { days: { type: "string" } },
     allowPositionals: true,
     strict: false,
   });
+  const [name = "", ...others] = positionals;
   const { days, ...unknown } = values;
-  const [name = "", ...rest] = positionals;
-  const isKnown = KEY_NAME.test(name) && rest.length === 0 && Object.keys(unknown).length === 0;
-  const isDays =
-    days === undefined || (/^[1-9]\d{0,3}$/.test(String(days)) && Number(days) <= 3650);
-  if (!isKnown || !isDays) return { stdout: "", stderr: USAGE, exitCode: 64 };
-  const expires = days === undefined ? "" : ` expires=${formatDate(now + Number(days) * DAY_MS)}`;
-  const stdout = `${name} sha256:${hash("sha256", key)}${expires}\n`;
-  const stderr = `The key, shown only now, for the client:\n${key}\nIts line for the keys file:\n`;
-  return { stdout, stderr, exitCode: 0 };
+  if (others.length > 0 || Object.keys(unknown).length > 0) return undefined;
+  if (!KEY_NAME.test(name)) return undefined;
+  if (days === undefined) return { name, days };
+  if (typeof days !== "string" || !isDayCount(days)) return undefined;
+  return { name, days: Number(days) };
 }
 
-/** A table of the keys in `set` at `now` (ms since the epoch). Of a hash it has the first 8 hex digits. */
-export function listKeys(set: KeySet, now: number): string {
-  const rows = set.map((key) => {
-    const digits = Buffer.from(key.hash).toString("hex", 0, 4);
-    const state = keyState(key, now).replaceAll("_", " ").padEnd(13);
-    const days = Math.max(0, Math.floor((key.expires - now) / DAY_MS));
-    return `${key.name.padEnd(32)}  ${digits}  ${state}  ${days === Infinity ? "never expires" : days}\n`;
-  });
-  return `${"NAME".padEnd(32)}  HASH      STATE          DAYS LEFT\n${rows.join("")}`;
+function isDayCount(text: string): boolean {
+  return /^[1-9]\d{0,3}$/.test(text) && Number(text) <= MAX_DAYS;
+}
+
+/**
+ * Formats the keys of a set as a table, as they are at `now`, in ms since the epoch. Of a hash it
+ * shows the first 8 hex digits.
+ */
+export function formatKeyTable(set: KeySet, now: number): string {
+  const header = `${"NAME".padEnd(NAME_WIDTH)}  HASH      STATE          DAYS LEFT\n`;
+  return header + set.map((key) => formatRow(key, now)).join("");
+}
+
+function formatRow(key: Key, now: number): string {
+  const name = key.name.padEnd(NAME_WIDTH);
+  const digits = Buffer.from(key.hash).toString("hex", 0, 4);
+  const state = keyState(key, now).replaceAll("_", " ").padEnd(13);
+  return `${name}  ${digits}  ${state}  ${formatDaysLeft(key, now)}\n`;
+}
+
+function formatDaysLeft({ expires }: Key, now: number): string {
+  if (expires === Infinity) return "never expires";
+  return String(Math.max(0, Math.floor((expires - now) / DAY_MS)));
 }

@@ -1,50 +1,93 @@
 import { isUtf8 } from "node:buffer";
 
-/**
- * One fault of a `.env` file: `line`, from 1, is where the statement at fault starts; `name` what it defines, if that
- * is a valid name; `message` a fixed text, which says what is wrong and the remedy, and quotes nothing.
- */
-export interface DotenvFault {
-  line: number;
-  name?: string;
-  message: string;
+/** One problem of a `.env` file. It contains no text from the file but the name. */
+export interface DotenvProblem {
+  /** The line where the statement starts, counted from 1. */
+  readonly line: number;
+  /** The name that the statement defines; undefined if it has no valid name. */
+  readonly name: string | undefined;
+  /** A fixed text: what is wrong, and the remedy. */
+  readonly message: string;
 }
 
-/** A value with its references replaced, and the line where its pair starts, counted from 1. */
+/** A value of a `.env` file. */
 export interface DotenvEntry {
-  value: string;
-  line: number;
+  /** The value, with its references replaced. */
+  readonly value: string;
+  /** The line where its pair starts, counted from 1. */
+  readonly line: number;
 }
 
-/** Every fault of a `.env` file, in the order of its lines, up to the first one with quotes. */
-export class DotenvError extends Error {
-  readonly faults: DotenvFault[];
+/** The variables that references may name, besides those of the file itself. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
-  constructor(faults: DotenvFault[]) {
-    super(faults.map(({ line, message }) => `line ${line}: ${message}`).join("\n"));
-    this.faults = faults;
+/**
+ * A `.env` file that can't be read. `problems` are in the order of their lines; the list ends with
+ * the first problem of a quote, since nothing after it can be told apart.
+ */
+export class DotenvError extends Error {
+  readonly problems: readonly DotenvProblem[];
+
+  constructor(problems: readonly DotenvProblem[]) {
+    super(problems.map(({ line, message }) => `line ${line}: ${message}`).join("\n"));
+    this.problems = problems;
   }
 }
 
-/** A pair, a fault, both, or nothing. Its value has its escapes decoded, but its references not yet replaced. */
-interface Statement {
-  end: number;
-  name?: string;
-  value?: string;
-  fault?: string | undefined;
+/** One statement. Its `end` is the index of the line end that it stops at. */
+type Statement = Nothing | Pair | Problem;
+
+/** A blank line or a comment. */
+interface Nothing {
+  readonly kind: "nothing";
+  readonly end: number;
 }
+
+interface Pair {
+  readonly kind: "pair";
+  readonly end: number;
+  readonly name: string;
+  /** The escapes are decoded; the references are replaced by evaluate(). */
+  readonly value: string;
+}
+
+interface Problem {
+  readonly kind: "problem";
+  readonly end: number;
+  readonly name: string | undefined;
+  readonly message: string;
+}
+
+/** What follows the "=" of a pair. Its `end` is the index of the line end that it stops at. */
+type Value =
+  | { readonly kind: "value"; readonly end: number; readonly text: string }
+  | { readonly kind: "problem"; readonly end: number; readonly message: string };
+
+/** What a pair begins with. */
+interface Head {
+  /** How many characters it has, up to and including the "=". */
+  readonly length: number;
+  /** The name as written, with its quotes; "" if there is none. */
+  readonly word: string;
+  readonly hasEquals: boolean;
+}
+
+/** Returns the value of a name that a reference may use; undefined if it has none. */
+type Find = (name: string) => string | undefined;
 
 const ENCODING = "these bytes are not UTF-8: save the file as UTF-8";
 const NUL = "there is a NUL character: remove it, and save the file as UTF-8, not UTF-16";
 const NO_NAME = "there is no name: write NAME=value, and # before a comment";
 const BAD_NAME =
-  "a name holds letters, digits, _ and, not first, . and -: write NAME=value, any other as 'NAME'=value";
+  "a name holds letters, digits, _ and, not first, . and -: " +
+  "write NAME=value, any other as 'NAME'=value";
 const BAD_QUOTED_NAME =
   "a name in single quotes is not empty and closes on its line: write 'NAME'=value";
 const NO_EQUALS =
   "there is no = after the name: write NAME=value, and a value that spans lines in quotes";
 const UNCLOSED =
-  "the quote before the value is never closed: close it, or put the value in the other kind of quotes";
+  "the quote before the value is never closed: " +
+  "close it, or put the value in the other kind of quotes";
 const AFTER_QUOTE =
   "text after the closing quote: write \\ before a quote inside the value, and # before a comment";
 const UNDEFINED =
@@ -54,13 +97,16 @@ const NESTED =
   "a default may not hold ${: define the name instead, or write every literal ${ as ${:-$}{";
 
 // blank: Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
-const BLANK = String.raw`\t\v\f \x1C-\x1F\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000`;
+const BLANK =
+  String.raw`\t\v\f \x1C-\x1F\x85\xA0\u1680` +
+  String.raw`\u2000-\u200A\u2028\u2029\u202F\u205F\u3000`;
 
 // nothing = *blank [ "#" *any ]
 const NOTHING = new RegExp(`^[${BLANK}]*(?:#|$)`);
 
-// head = *blank ["export" 1*blank] [word] *blank ["="], word = "'" *(not "'") ["'"] / what begins otherwise, up to a
-// blank, "=" or "#". Every line begins with one.
+// head = *blank ["export" 1*blank] [word] *blank ["="]
+// word = "'" *(not "'") ["'"] / a run without blank, "=" and "#" that doesn't begin with "'"
+// Every line begins with a head.
 const HEAD = new RegExp(
   `^[${BLANK}]*(?:export[${BLANK}]+)?('[^']*'?|[^'=#${BLANK}][^=#${BLANK}]*)?[${BLANK}]*(=)?`,
 );
@@ -68,111 +114,168 @@ const HEAD = new RegExp(
 // name = (letter / digit / "_") *(letter / mark / digit / "_" / "." / "-") / "'" 1*(not "'") "'"
 const NAME = /^(?:[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*|'[^']+')$/u;
 
-// What an unquoted value loses: from the first "#" right after a blank on, and the blanks around what is left. Looking
-// at each run of blanks from its start only, it takes linear time.
+// What an unquoted value loses: everything from the first "#" right after a blank, and the blanks
+// around the rest. Each run of blanks is looked at from its start only, so this takes linear time.
 const PADDING = new RegExp(`(?<![${BLANK}])[${BLANK}]+(?:#[^]*)?$|^[${BLANK}]+`, "g");
 
 // reference = "${" *(not "}" or ":") [":-" *(not "}")] "}"
-// What begins like one but meets another ":" or the end matches too, to be passed over as it is: a "${" inside it would
-// meet the same. So no character is looked at twice.
+// A text that begins like one but meets another ":" or the end matches, too, and is left as it is:
+// a "${" inside of it would meet the same. So no character is looked at twice.
 const REFERENCE = /\$\{([^}:]*)(?::-([^}]*))?(\}|:|$)/g;
 
-/**
- * The pairs of a `.env` file, with python-dotenv 1.2.4's grammar and values; what it skips with a warning or loses
- * silently (an undefined reference, a name without "=" or with other characters, a NUL) is a fault. A `${NAME}` is the
- * value of the last such pair above, else of the variable in `env`, else its default.
- * @throws DotenvError with the faults; with any nothing is returned.
- */
-export const parseDotenv = (
-  bytes: Uint8Array,
-  env: Record<string, string | undefined> = {},
-): Map<string, string> =>
-  new Map(Array.from(readDotenv(bytes, env), ([name, { value }]) => [name, value]));
+/** What may follow a backslash, in single and in double quotes. */
+const SINGLE_QUOTED_ESCAPE = /\\([\\'])/g;
+const DOUBLE_QUOTED_ESCAPE = /\\([\\'"abfnrtv])/g;
 
-/** Like parseDotenv, but with the line of each pair; of two pairs with one name the last counts. */
-export function readDotenv(
-  bytes: Uint8Array,
-  env: Record<string, string | undefined> = {},
-): Map<string, DotenvEntry> {
-  if (!isUtf8(bytes)) throw new DotenvError([{ line: lineOfBadByte(bytes), message: ENCODING }]);
-  const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, "\n"); // decode() drops one BOM
+/** What the letter of an escape stands for. A backslash and a quote stand for themselves. */
+const ESCAPES = new Map([
+  ["a", "\x07"],
+  ["b", "\b"],
+  ["f", "\f"],
+  ["n", "\n"],
+  ["r", "\r"],
+  ["t", "\t"],
+  ["v", "\v"],
+]);
+
+/**
+ * Returns the pairs of a `.env` file. Grammar and values are those of python-dotenv 1.2.4. What it
+ * skips with a warning or loses silently is a problem here: an undefined reference, a name without
+ * "=" or with other characters, a NUL.
+ *
+ * A reference `${NAME}` or `${NAME:-default}` stands for the last such pair above, else for the
+ * variable in `env`, else for the default.
+ *
+ * @example
+ * parseDotenv(Buffer.from("A=1\nexport B='${A}2' # comment\n")); // Map { "A" → "1", "B" → "12" }
+ * @throws DotenvError with all problems. If there is one, no pair is returned.
+ */
+export function parseDotenv(bytes: Uint8Array, env: Environment = {}): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [name, { value }] of readDotenv(bytes, env)) values.set(name, value);
+  return values;
+}
+
+/** Like parseDotenv, with the line of each pair. The last of two pairs with one name counts. */
+export function readDotenv(bytes: Uint8Array, env: Environment = {}): Map<string, DotenvEntry> {
+  const text = decode(bytes);
   const entries = new Map<string, DotenvEntry>();
-  const find = (name: string): string | undefined =>
+  const problems: DotenvProblem[] = [];
+  const find: Find = (name) =>
     entries.get(name)?.value ?? (Object.hasOwn(env, name) ? env[name] : undefined);
-  const faults: DotenvFault[] = [];
-  for (let start = 0, line = 1; start < text.length; ) {
-    const { end, name, value = "", fault } = readStatement(text, start);
-    const source = text.slice(start, end);
-    const unresolved: string[] = [];
-    const expanded = expand(value, find, unresolved);
-    const message = fault ?? (source.includes("\0") ? NUL : unresolved[0]);
-    if (message !== undefined)
-      faults.push(name === undefined ? { line, message } : { line, name, message });
-    else if (name !== undefined) entries.set(name, { value: expanded, line });
+  let line = 1;
+  for (let start = 0; start < text.length; ) {
+    const statement = readStatement(text, start);
+    const source = text.slice(start, statement.end);
+    const result = evaluate(statement, source, find);
+    if (result.kind === "problem") {
+      problems.push({ line, name: result.name, message: result.message });
+    } else if (result.kind === "pair") {
+      entries.set(result.name, { value: result.value, line });
+    }
     line += source.split("\n").length;
-    start = end + 1;
+    start = statement.end + 1;
   }
-  if (faults.length > 0) throw new DotenvError(faults);
+  if (problems.length > 0) throw new DotenvError(problems);
   return entries;
 }
 
+/** Decodes UTF-8, drops one byte order mark, and turns CRLF and CR into LF. */
+function decode(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) {
+    throw new DotenvError([{ line: lineOfBadByte(bytes), name: undefined, message: ENCODING }]);
+  }
+  return new TextDecoder().decode(bytes).replace(/\r\n?/g, "\n");
+}
+
 function lineOfBadByte(bytes: Uint8Array): number {
-  // An LF is never part of a longer sequence: each line is good or bad by itself. Latin-1 keeps all bytes as they are.
+  // An LF is never part of a longer sequence, so each line is valid or not by itself.
+  // Latin-1 keeps all bytes as they are.
   const lines = Buffer.from(bytes).toString("latin1").split("\n");
   return lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1"))) + 1;
+}
+
+/** Replaces a pair's references. A pair or a comment may turn out to be a problem. */
+function evaluate(statement: Statement, source: string, find: Find): Statement {
+  if (statement.kind === "problem") return statement;
+  const name = statement.kind === "pair" ? statement.name : undefined;
+  if (source.includes("\0")) return problemUpTo(statement.end, NUL, name);
+  if (statement.kind === "nothing") return statement;
+  const { value, problem } = expand(statement.value, find);
+  if (problem !== undefined) return problemUpTo(statement.end, problem, name);
+  return { ...statement, value };
 }
 
 // statement = nothing / head value
 function readStatement(text: string, start: number): Statement {
   const end = endOfLine(text, start);
   const line = text.slice(start, end);
-  if (NOTHING.test(line)) return { end };
-  const [head = "", word = "", equals] = HEAD.exec(line) ?? [];
-  const fault = nameFault(word) ?? (equals === undefined ? NO_EQUALS : undefined);
-  if (word === "" || equals === undefined) return { end, fault };
-  const value = readValue(text, start + head.length, end);
-  return fault === undefined ? { name: word.replaceAll("'", ""), ...value } : { fault, ...value };
+  if (NOTHING.test(line)) return { kind: "nothing", end };
+  const { length, word, hasEquals } = readHead(line);
+  if (word === "") return problemUpTo(end, NO_NAME);
+  const nameProblem = problemOfName(word);
+  if (!hasEquals) return problemUpTo(end, nameProblem ?? NO_EQUALS);
+  // The value is read even if the name is not valid: the next statement starts after it.
+  const value = readValue(text, start + length, end);
+  if (nameProblem !== undefined) {
+    return problemUpTo(value.end, value.kind === "problem" ? value.message : nameProblem);
+  }
+  const name = word.replaceAll("'", "");
+  if (value.kind === "problem") return problemUpTo(value.end, value.message, name);
+  return { kind: "pair", end: value.end, name, value: value.text };
 }
 
-function nameFault(word: string): string | undefined {
-  if (word === "") return NO_NAME;
+function readHead(line: string): Head {
+  const [head = "", word = "", equals] = HEAD.exec(line) ?? [];
+  return { length: head.length, word, hasEquals: equals !== undefined };
+}
+
+function problemOfName(word: string): string | undefined {
   if (NAME.test(word)) return undefined;
   if (word.includes("\0")) return NUL;
   return word.startsWith("'") ? BAD_QUOTED_NAME : BAD_NAME;
 }
 
-// value = *blank (quoted / unquoted), unquoted up to the end of the line; `start` is right after the "="
-function readValue(text: string, start: number, end: number): Statement {
+function problemUpTo(end: number, message: string, name?: string): Problem {
+  return { kind: "problem", end, name, message };
+}
+
+// value = *blank (quoted / unquoted), an unquoted one up to the end of the line
+/** Reads the value from `start`, right after the "=". */
+function readValue(text: string, start: number, end: number): Value {
   const value = text.slice(start, end).replace(PADDING, "");
-  return /^["']/.test(value)
-    ? readQuoted(text, text.indexOf(value.charAt(0), start))
-    : { end, value };
+  const quote = value.charAt(0);
+  if (quote === '"' || quote === "'") return readQuoted(text, text.indexOf(quote, start));
+  return { kind: "value", end, text: value };
 }
 
-/** After a fault with quotes nobody knows what is value and what isn't: the statement takes the rest of the file. */
-function readQuoted(text: string, open: number): Statement {
+/** Reads the value whose quote is at `open`. With a problem, it takes the rest of the file. */
+function readQuoted(text: string, open: number): Value {
+  const quote = text[open];
   let close = open + 1;
-  while (close < text.length && text[close] !== text[open]) close += text[close] === "\\" ? 2 : 1;
-  if (close >= text.length) return { end: text.length, fault: UNCLOSED };
+  while (close < text.length && text[close] !== quote) {
+    close += text[close] === "\\" ? 2 : 1;
+  }
+  if (close >= text.length) return { kind: "problem", end: text.length, message: UNCLOSED };
   const end = endOfLine(text, close);
-  if (!NOTHING.test(text.slice(close + 1, end))) return { end: text.length, fault: AFTER_QUOTE };
-  const escape = text[open] === '"' ? /\\([\\'"abfnrtv])/g : /\\([\\'])/g;
-  const decode = (_: string, letter: string): string =>
-    "\x07\b\f\n\r\t\v"["abfnrtv".indexOf(letter)] ?? letter;
-  return { end, value: text.slice(open + 1, close).replace(escape, decode) };
+  if (!NOTHING.test(text.slice(close + 1, end))) {
+    return { kind: "problem", end: text.length, message: AFTER_QUOTE };
+  }
+  const escape = quote === '"' ? DOUBLE_QUOTED_ESCAPE : SINGLE_QUOTED_ESCAPE;
+  const decoded = text
+    .slice(open + 1, close)
+    .replace(escape, (_, letter: string) => ESCAPES.get(letter) ?? letter);
+  return { kind: "value", end, text: decoded };
 }
 
-function endOfLine(text: string, at: number): number {
-  const end = text.indexOf("\n", at);
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf("\n", from);
   return end === -1 ? text.length : end;
 }
 
-/** `value` with each of its references replaced once; adds a message to `faults` for each that can't be. */
-function expand(
-  value: string,
-  find: (name: string) => string | undefined,
-  faults: string[],
-): string {
+/** Replaces each reference in `value` once; `problem` is the first one that has no value. */
+function expand(value: string, find: Find): { value: string; problem: string | undefined } {
+  let problem: string | undefined;
   const replace = (
     whole: string,
     name: string,
@@ -180,10 +283,10 @@ function expand(
     last: string,
   ): string => {
     if (last !== "}") return whole;
+    if (fallback?.includes("${")) problem ??= NESTED;
     const found = find(name) ?? fallback;
-    if (fallback?.includes("${")) faults.push(NESTED);
-    else if (found === undefined) faults.push(UNDEFINED);
+    if (found === undefined) problem ??= UNDEFINED;
     return found ?? "";
   };
-  return value.replace(REFERENCE, replace);
+  return { value: value.replace(REFERENCE, replace), problem };
 }

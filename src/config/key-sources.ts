@@ -6,95 +6,121 @@ import {
   keySetOf,
   keyState,
   keyWarnings,
-  parseKeysFile,
-  plainKeyFault,
+  plaintextKeyProblem,
   weaknessOf,
 } from "../auth/keys.ts";
+import { parseKeysFile } from "../auth/keys-file.ts";
+import { placeOf, type SettingsReader, type Variable } from "./reader.ts";
 
-/** A variable that is set; `label`: its name and, in parentheses, where it was set, for messages. */
-export interface Variable {
-  readonly value: string;
-  readonly label: string;
+/** What to demand of the keys. */
+export interface KeyRules {
+  /** Whether a weak plaintext key is a warning only. */
+  readonly allowWeak: boolean;
 }
 
-/** What settings are read with, and where to put what is found wrong, or worth a word: a line each, without a value. */
-export interface Reader {
-  /** The variable of a name; undefined where it is not set. */
-  readonly lookup: (name: string) => Variable | undefined;
-  /** What relative paths are relative to. */
-  readonly directory: string;
-  /** In ms since the epoch. */
-  readonly now: number;
-  readonly faults: string[];
-  readonly warnings: string[];
+/** A plaintext key, and the variable that it came from. */
+interface PlaintextKey {
+  readonly key: string;
+  readonly variable: Variable;
 }
+
+const NO_KEY =
+  "no usable key is set: put one into .env with npm run keygen, " +
+  "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
 
 /**
- * Reads SERVICE_API_KEY or SERVICE_API_KEY_FILE, a key named `default`, and SERVICE_API_KEYS_FILE. Never throws.
- * `allowWeak`: a weak plaintext key is only warned about.
+ * Reads the keys of all sources: SERVICE_API_KEY or SERVICE_API_KEY_FILE, whose key is named
+ * `default`, and SERVICE_API_KEYS_FILE. Adds to the reader's problems and warnings; never throws.
  */
-export function readKeys(reader: Reader, allowWeak: boolean): KeySet {
-  const { lookup, faults, warnings, now } = reader;
-  const earlier = faults.length;
-  const single = readPlainKey(reader, allowWeak);
-  const file = lookup("SERVICE_API_KEYS_FILE");
-  const bytes = (file && readFile(reader, file)) ?? Buffer.alloc(0);
-  const { keys: named, faults: mistakes } = parseKeysFile(bytes, single);
-  faults.push(
-    ...mistakes.map(({ line, message }) => `${file?.label}: line ${line} of the file: ${message}`),
-  );
-  const keys = [...single, ...named];
-  if (faults.length === earlier && keys.every((key) => keyState(key, now) === "expired"))
-    faults.push(NO_KEY);
+export function readKeys(reader: SettingsReader, rules: KeyRules): KeySet {
+  const { problems, warnings, now } = reader;
+  const problemsBefore = problems.length;
+  const single = readSingleKey(reader, rules);
+  const keys = [...single, ...readNamedKeys(reader, single)];
+  const isUsable = keys.some((key) => keyState(key, now) !== "expired");
+  if (!isUsable && problems.length === problemsBefore) {
+    problems.push({ place: "SERVICE_API_KEY", message: NO_KEY });
+  }
   warnings.push(...keyWarnings(keys, now));
   return keys;
 }
 
-/** Warnings where others than a file's owner may read it; none where they may not, or where it can't be told. */
+/** Warns if group or others can read the file. A file whose mode is unknown gives no warning. */
 export function modeWarnings(path: string, label: string): string[] {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-  return (mode & 0o044) === 0 ? [] : [`${label}: can be read by group or others: chmod 600 it`];
+  if ((mode & 0o044) === 0) return [];
+  return [`${label}: can be read by group or others: chmod 600 it`];
 }
 
-const NO_KEY =
-  "SERVICE_API_KEY: no usable key is set: put one into .env with npm run keygen, " +
-  "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
-
-function readPlainKey(reader: Reader, allowWeak: boolean): KeySet {
-  const { lookup, faults, warnings } = reader;
-  const direct = lookup("SERVICE_API_KEY");
-  const file = lookup("SERVICE_API_KEY_FILE");
-  if (direct && file) faults.push(`${direct.label}, ${file.label}: both are set: remove one`);
-  const source = direct ?? file;
-  if (source === undefined || (direct && file)) return [];
-  // Latin-1 shows every byte that isn't ASCII as a character that isn't, either.
-  const key = direct
-    ? direct.value
-    : readFile(reader, source)
-        ?.toString("latin1")
-        .replace(/\r?\n$/, "");
-  if (key === undefined) return [];
-  const fault = plainKeyFault(key);
-  const weakness = weaknessOf(key);
-  if (fault) faults.push(`${source.label}: ${fault}`);
-  else if (weakness && allowWeak) warnings.push(`${source.label}: ${weakness}`);
-  else if (weakness)
-    faults.push(`${source.label}: ${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1`);
-  return keySetOf({ default: key });
+/** Reads the key named `default`: a set of one, or an empty set. */
+function readSingleKey(reader: SettingsReader, rules: KeyRules): KeySet {
+  const plaintext = readPlaintextKey(reader);
+  if (plaintext === undefined) return [];
+  checkPlaintextKey(reader, plaintext, rules);
+  return keySetOf({ default: plaintext.key });
 }
 
-/** The bytes of the file that a variable names; undefined where it can't be read, which is a fault. */
-function readFile(
-  { directory, faults, warnings }: Reader,
-  { value, label }: Variable,
-): Buffer | undefined {
-  const path = resolve(directory, value);
+/** Takes the key from whichever of its two variables is set. */
+function readPlaintextKey(reader: SettingsReader): PlaintextKey | undefined {
+  const direct = reader.lookup("SERVICE_API_KEY");
+  const file = reader.lookup("SERVICE_API_KEY_FILE");
+  if (direct !== undefined && file !== undefined) {
+    const place = `${placeOf(direct)}, ${placeOf(file)}`;
+    reader.problems.push({ place, message: "both are set: remove one" });
+    return undefined;
+  }
+  if (direct !== undefined) return { key: direct.value, variable: direct };
+  if (file === undefined) return undefined;
+  const bytes = readFile(reader, file);
+  if (bytes === undefined) return undefined;
+  // Latin-1 maps each non-ASCII byte to one non-ASCII character, which plaintextKeyProblem()
+  // rejects.
+  const key = bytes.toString("latin1").replace(/\r?\n$/, "");
+  return { key, variable: file };
+}
+
+function checkPlaintextKey(reader: SettingsReader, plaintext: PlaintextKey, rules: KeyRules): void {
+  const { problems, warnings } = reader;
+  const place = placeOf(plaintext.variable);
+  const problem = plaintextKeyProblem(plaintext.key);
+  if (problem !== undefined) {
+    problems.push({ place, message: problem });
+    return;
+  }
+  const weakness = weaknessOf(plaintext.key);
+  if (weakness === undefined) return;
+  if (rules.allowWeak) {
+    warnings.push(`${place}: ${weakness}`);
+    return;
+  }
+  problems.push({ place, message: `${weakness}, or allow it with SERVICE_ALLOW_WEAK_KEY=1` });
+}
+
+/** Reads the keys file, which may not repeat any of `others`. */
+function readNamedKeys(reader: SettingsReader, others: KeySet): KeySet {
+  const file = reader.lookup("SERVICE_API_KEYS_FILE");
+  if (file === undefined) return [];
+  const bytes = readFile(reader, file);
+  if (bytes === undefined) return [];
+  const { keys, problems } = parseKeysFile(bytes, others);
+  for (const { line, message } of problems) {
+    const place = `${placeOf(file)}: line ${line} of the file`;
+    reader.problems.push({ place, message });
+  }
+  return keys;
+}
+
+/** Reads the file that a variable names. If that fails, it is a problem. */
+function readFile(reader: SettingsReader, variable: Variable): Buffer | undefined {
+  const path = resolve(reader.directory, variable.value);
+  const place = placeOf(variable);
   try {
     const bytes = readFileSync(path);
-    warnings.push(...modeWarnings(path, `${label}: the file`));
+    reader.warnings.push(...modeWarnings(path, `${place}: the file`));
     return bytes;
   } catch (error) {
-    faults.push(`${label}: the file can't be read (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    reader.problems.push({ place, message: `the file can't be read (${code})` });
     return undefined;
   }
 }

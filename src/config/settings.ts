@@ -3,155 +3,233 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { KeySet } from "../auth/keys.ts";
-import { modeWarnings, type Reader, readKeys, type Variable } from "./key-sources.ts";
-import { type DotenvEntry, DotenvError, type DotenvFault, readDotenv } from "./dotenv.ts";
 import type { Limits } from "../http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
+import {
+  type DotenvEntry,
+  DotenvError,
+  type DotenvProblem,
+  type Environment,
+  readDotenv,
+} from "./dotenv.ts";
+import { modeWarnings, readKeys } from "./key-sources.ts";
+import {
+  formatProblem,
+  type NumberOptions,
+  placeOf,
+  readChoice,
+  readNumber,
+  readText,
+  type SettingsProblem,
+  type SettingsReader,
+  type Variable,
+} from "./reader.ts";
 
-/** How the service is to run; times in ms, sizes in bytes. */
-export type Settings = Limits &
-  Readonly<{ host: string; logLevel: LogLevel; docs: boolean }> &
-  Readonly<
-    Record<"port" | "workers" | "processDelayMs" | "shutdownDelayMs" | "shutdownTimeoutMs", number>
-  >;
-
-/** Settings, the keys in force, and what the operator should hear, one line each. */
-export interface Configuration {
-  readonly settings: Settings;
-  readonly keys: KeySet;
-  readonly warnings: readonly string[];
-  /** What a sandbox has to allow: reading `.env`, be it missing, and the key files, and starting workers. */
-  readonly grants: { readonly files: readonly string[]; readonly processes: boolean };
+/** How the service is to run. */
+export interface Settings extends Limits {
+  /** HOST: the address or name to listen on. */
+  readonly host: string;
+  /** PORT: 0 means any free port. */
+  readonly port: number;
+  /** WORKERS: how many processes serve requests. With 1, the program itself does. */
+  readonly workers: number;
+  /** LOG_LEVEL: the least severe level that is logged. */
+  readonly logLevel: LogLevel;
+  /** DOCS: whether `/docs` and `/openapi.json` exist. */
+  readonly docs: boolean;
+  /** PROCESS_DELAY_MS: how long the stand-in for the real work takes, in ms. */
+  readonly processDelayMs: number;
+  /** SHUTDOWN_DELAY_MS: how long to go on accepting after SIGTERM, in ms. */
+  readonly shutdownDelayMs: number;
+  /** SHUTDOWN_TIMEOUT_MS: after the delay, how long responses in progress may take, in ms. */
+  readonly shutdownTimeoutMs: number;
 }
 
-/** Faulty settings. `message`: a line for each fault, with the variable, its place and the remedy, never a value. */
-export class SettingsError extends Error {}
+/** What the program is to do, from the environment, `.env` and the key files. */
+export interface Configuration {
+  readonly settings: Settings;
+  /** The keys that are accepted. At least one of them has not expired. */
+  readonly keys: KeySet;
+  /** Warnings for the operator, one line each, without a value. */
+  readonly warnings: readonly string[];
+  readonly sandboxGrants: SandboxGrants;
+}
 
-/**
- * Reads settings and keys from the environment, else from `.env` in `directory`; `now` in ms since the epoch. Throws
- * a SettingsError with every fault there is.
- */
-export function readConfiguration(
-  env: NodeJS.ProcessEnv,
-  directory: string,
-  now: number,
-): Configuration {
-  const faults: string[] = [];
-  const warnings: string[] = [];
-  const dotenv = join(directory, ".env");
-  const entries = readEnvFile(dotenv, env, faults);
-  // The environment first: a variable that is set but empty is set.
-  const lookup = (name: string): Variable | undefined => {
-    const value = Object.hasOwn(env, name) ? env[name] : undefined;
-    if (value !== undefined) return { value, label: `${name} (environment)` };
-    const entry = entries.get(name);
-    return entry && { value: entry.value, label: `${name} (.env, line ${entry.line})` };
-  };
-  const reader = { lookup, directory, now, faults, warnings };
-  const settings = readSettings(reader);
-  const isWeakAllowed = readChoice(reader, "SERVICE_ALLOW_WEAK_KEY", "0", ["1", "0"]) === "1";
-  const keys = readKeys(reader, isWeakAllowed || LOOPBACK.test(settings.host));
-  if (faults.length > 0) throw new SettingsError(faults.join("\n"));
-  if (lookup("SERVICE_API_KEY")?.label.includes(".env"))
-    warnings.push(...modeWarnings(dotenv, ".env"));
-  const keyFiles = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].flatMap(
-    (name) => lookup(name)?.value ?? [],
-  );
-  const files = [dotenv, ...keyFiles].map((path) => resolve(directory, path));
-  return { settings, keys, warnings, grants: { files, processes: settings.workers > 1 } };
+/** What the program needs under Node's permission model, besides its own files. */
+export interface SandboxGrants {
+  /** Files to read, as absolute paths: `.env`, even if it doesn't exist, and the key files. */
+  readonly files: readonly string[];
+  /** Whether it starts processes. */
+  readonly processes: boolean;
+}
+
+/** Settings that the program can't start with. */
+export class SettingsError extends Error {
+  /** Every problem there is, at least one. */
+  readonly problems: readonly SettingsProblem[];
+
+  /** The message has one line for each problem. */
+  constructor(problems: readonly SettingsProblem[]) {
+    super(problems.map(formatProblem).join("\n"));
+    this.problems = problems;
+  }
 }
 
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/i;
 
-/** setTimeout's longest delay: past it, it fires at once. */
-const MAX_MS = 2_147_483_647;
+/** RFC 5234's VCHAR. */
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
-function readSettings(reader: Reader): Settings {
-  const { lookup } = reader;
-  const settings: Settings = {
-    host: read(reader, "HOST", "127.0.0.1", "visible ASCII without blanks", (value) =>
-      /^[\x21-\x7e]+$/.test(value),
-    ),
-    port: readNumber(reader, "PORT", 8000, 0, 65_535),
-    workers:
-      lookup("WORKERS")?.value === "auto"
-        ? availableParallelism()
-        : readNumber(reader, "WORKERS", 1, 1, 1024),
-    logLevel: readChoice(reader, "LOG_LEVEL", "info", LOG_LEVELS),
-    docs: readChoice(reader, "DOCS", "on", ["on", "off"]) === "on",
-    processDelayMs: readNumber(reader, "PROCESS_DELAY_MS", 500, 0, MAX_MS),
-    maxBodyBytes: readNumber(reader, "MAX_BODY_BYTES", 1_048_576, 1, 268_435_456),
-    maxInFlight: readNumber(reader, "MAX_IN_FLIGHT", 10_000, 1, 1_000_000_000),
-    maxConnections: readNumber(reader, "MAX_CONNECTIONS", 15_000, 1, 1_000_000_000),
-    headersTimeoutMs: readNumber(reader, "HEADERS_TIMEOUT_MS", 10_000, 1, MAX_MS),
-    requestTimeoutMs: readNumber(reader, "REQUEST_TIMEOUT_MS", 30_000, 1, MAX_MS),
-    keepAliveTimeoutMs: readNumber(reader, "KEEP_ALIVE_TIMEOUT_MS", 65_000, 1, MAX_MS),
-    shutdownDelayMs: readNumber(reader, "SHUTDOWN_DELAY_MS", 0, 0, MAX_MS),
-    shutdownTimeoutMs: readNumber(reader, "SHUTDOWN_TIMEOUT_MS", 10_000, 0, MAX_MS),
-  };
-  if (settings.headersTimeoutMs > settings.requestTimeoutMs) {
-    const label = (name: string): string => lookup(name)?.label ?? `${name} (default)`;
-    reader.faults.push(
-      `${label("HEADERS_TIMEOUT_MS")}: must be at most ${label("REQUEST_TIMEOUT_MS")}`,
-    );
+/** The longest delay of setTimeout(), in ms. With a longer one it fires at once. */
+const MAX_DELAY = 2_147_483_647;
+
+/** More than any machine can hold: as good as no limit. */
+const MAX_COUNT = 1_000_000_000;
+
+/** The settings that are numbers. */
+const NUMBERS = {
+  port: { name: "PORT", fallback: 8000, min: 0, max: 65_535 },
+  workers: { name: "WORKERS", fallback: 1, min: 1, max: 1024 },
+  processDelayMs: { name: "PROCESS_DELAY_MS", fallback: 500, min: 0, max: MAX_DELAY },
+  maxBodyBytes: { name: "MAX_BODY_BYTES", fallback: 1_048_576, min: 1, max: 268_435_456 },
+  maxInFlight: { name: "MAX_IN_FLIGHT", fallback: 10_000, min: 1, max: MAX_COUNT },
+  maxConnections: { name: "MAX_CONNECTIONS", fallback: 15_000, min: 1, max: MAX_COUNT },
+  headersTimeoutMs: { name: "HEADERS_TIMEOUT_MS", fallback: 10_000, min: 1, max: MAX_DELAY },
+  requestTimeoutMs: { name: "REQUEST_TIMEOUT_MS", fallback: 30_000, min: 1, max: MAX_DELAY },
+  keepAliveTimeoutMs: { name: "KEEP_ALIVE_TIMEOUT_MS", fallback: 65_000, min: 1, max: MAX_DELAY },
+  shutdownDelayMs: { name: "SHUTDOWN_DELAY_MS", fallback: 0, min: 0, max: MAX_DELAY },
+  shutdownTimeoutMs: { name: "SHUTDOWN_TIMEOUT_MS", fallback: 10_000, min: 0, max: MAX_DELAY },
+} satisfies Readonly<Record<string, NumberOptions>>;
+
+/** The variables that name files to read. */
+const FILE_VARIABLES = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"];
+
+/**
+ * Reads settings and keys from the environment, else from `.env` in `directory`; `now` is in ms
+ * since the epoch.
+ * @throws SettingsError with every problem there is.
+ */
+export function readConfiguration(env: Environment, directory: string, now: number): Configuration {
+  const problems: SettingsProblem[] = [];
+  const warnings: string[] = [];
+  const envFile = join(directory, ".env");
+  const entries = readEnvFile(envFile, env, problems);
+  const lookup = (name: string): Variable | undefined => findVariable(name, env, entries);
+  const reader: SettingsReader = { lookup, directory, now, problems, warnings };
+  const settings = readSettings(reader);
+  const keys = readKeys(reader, { allowWeak: isWeakKeyAllowed(reader, settings.host) });
+  if (problems.length > 0) throw new SettingsError(problems);
+  if (lookup("SERVICE_API_KEY")?.source === ".env") {
+    warnings.push(...modeWarnings(envFile, ".env"));
   }
-  return settings;
+  return { settings, keys, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
 }
 
+/** Reads the pairs of `.env`. A file that doesn't exist has none. */
 function readEnvFile(
   path: string,
-  env: NodeJS.ProcessEnv,
-  faults: string[],
+  env: Environment,
+  problems: SettingsProblem[],
 ): ReadonlyMap<string, DotenvEntry> {
   try {
     return readDotenv(readFileSync(path), env);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof DotenvError) faults.push(...error.faults.map(describe));
-    else if (code !== "ENOENT") faults.push(`.env: can't be read (${code})`);
+    if (error instanceof DotenvError) {
+      problems.push(...error.problems.map(settingsProblemOf));
+    } else if (code !== "ENOENT") {
+      problems.push({ place: ".env", message: `can't be read (${code})` });
+    }
     return new Map();
   }
 }
 
-const describe = ({ line, name, message }: DotenvFault): string =>
-  name === undefined
-    ? `.env, line ${line}: ${message}`
-    : `${name} (.env, line ${line}): ${message}`;
+function settingsProblemOf({ line, name, message }: DotenvProblem): SettingsProblem {
+  const place =
+    name === undefined ? `.env, line ${line}` : placeOf({ name, value: "", source: ".env", line });
+  return { place, message };
+}
 
-/** The variable's value; `fallback` where it isn't set, or isn't valid, which is a fault. */
-function read(
-  reader: Reader,
+/** Looks into the environment first. A variable that is set to an empty value is set. */
+function findVariable(
   name: string,
-  fallback: string,
-  rule: string,
-  valid: (value: string) => boolean,
-): string {
+  env: Environment,
+  entries: ReadonlyMap<string, DotenvEntry>,
+): Variable | undefined {
+  const value = Object.hasOwn(env, name) ? env[name] : undefined;
+  if (value !== undefined) return { name, value, source: "environment", line: undefined };
+  const entry = entries.get(name);
+  return entry && { name, value: entry.value, source: ".env", line: entry.line };
+}
+
+/** Reads every setting, in the order in which problems are reported. */
+function readSettings(reader: SettingsReader): Settings {
+  const settings: Settings = {
+    host: readHost(reader),
+    port: readNumber(reader, NUMBERS.port),
+    workers: readWorkers(reader),
+    logLevel: readChoice(reader, { name: "LOG_LEVEL", fallback: "info", choices: LOG_LEVELS }),
+    docs: readChoice(reader, { name: "DOCS", fallback: "on", choices: ["on", "off"] }) === "on",
+    processDelayMs: readNumber(reader, NUMBERS.processDelayMs),
+    maxBodyBytes: readNumber(reader, NUMBERS.maxBodyBytes),
+    maxInFlight: readNumber(reader, NUMBERS.maxInFlight),
+    maxConnections: readNumber(reader, NUMBERS.maxConnections),
+    headersTimeoutMs: readNumber(reader, NUMBERS.headersTimeoutMs),
+    requestTimeoutMs: readNumber(reader, NUMBERS.requestTimeoutMs),
+    keepAliveTimeoutMs: readNumber(reader, NUMBERS.keepAliveTimeoutMs),
+    shutdownDelayMs: readNumber(reader, NUMBERS.shutdownDelayMs),
+    shutdownTimeoutMs: readNumber(reader, NUMBERS.shutdownTimeoutMs),
+  };
+  checkTimeouts(reader, settings);
+  return settings;
+}
+
+function readHost(reader: SettingsReader): string {
+  return readText(reader, {
+    name: "HOST",
+    fallback: "127.0.0.1",
+    rule: "visible ASCII without blanks",
+    isValid: (value) => VISIBLE_ASCII.test(value),
+  });
+}
+
+function readWorkers(reader: SettingsReader): number {
+  if (reader.lookup("WORKERS")?.value === "auto") return availableParallelism();
+  return readNumber(reader, NUMBERS.workers);
+}
+
+/** The time for the header section is part of the time for the request. */
+function checkTimeouts(reader: SettingsReader, settings: Settings): void {
+  if (settings.headersTimeoutMs <= settings.requestTimeoutMs) return;
+  const place = placeOrDefault(reader, "HEADERS_TIMEOUT_MS");
+  const message = `must be at most ${placeOrDefault(reader, "REQUEST_TIMEOUT_MS")}`;
+  reader.problems.push({ place, message });
+}
+
+function placeOrDefault(reader: SettingsReader, name: string): string {
   const variable = reader.lookup(name);
-  if (variable === undefined || valid(variable.value)) return variable?.value ?? fallback;
-  reader.faults.push(`${variable.label}: must be ${rule}`);
-  return fallback;
+  return variable === undefined ? `${name} (default)` : placeOf(variable);
 }
 
-function readNumber(
-  reader: Reader,
-  name: string,
-  fallback: number,
-  least: number,
-  most: number,
-): number {
-  const isValid = (value: string): boolean =>
-    /^\d{1,10}$/.test(value) && +value >= least && +value <= most;
-  return Number(
-    read(reader, name, String(fallback), `a whole number from ${least} to ${most}`, isValid),
-  );
+/** A weak key is allowed if only this machine can reach the service, or if a variable says so. */
+function isWeakKeyAllowed(reader: SettingsReader, host: string): boolean {
+  const choice = readChoice(reader, {
+    name: "SERVICE_ALLOW_WEAK_KEY",
+    fallback: "0",
+    choices: ["1", "0"],
+  });
+  return choice === "1" || LOOPBACK.test(host);
 }
 
-const readChoice = <T extends string>(
-  reader: Reader,
-  name: string,
-  fallback: T,
-  choices: readonly T[],
-): T =>
-  read(reader, name, fallback, `one of ${choices.join(", ")}`, (value) =>
-    choices.includes(value as T),
-  ) as T;
+function sandboxGrantsOf(
+  reader: SettingsReader,
+  envFile: string,
+  settings: Settings,
+): SandboxGrants {
+  const files = [envFile];
+  for (const name of FILE_VARIABLES) {
+    const variable = reader.lookup(name);
+    if (variable !== undefined) files.push(resolve(reader.directory, variable.value));
+  }
+  return { files, processes: settings.workers > 1 };
+}

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { keygen, listKeys } from "../../src/auth/keygen.ts";
-import { keySetOf, keyState, parseKeysFile, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
+import { formatKeyTable, keygen } from "../../src/auth/keygen.ts";
+import { type KeySet, keySetOf, keyState, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
+import { parseKeysFile } from "../../src/auth/keys-file.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");
 const DAY = 86_400_000;
 const ENV_LINE = /^SERVICE_API_KEY=(svk_[A-Za-z0-9_-]{43})\n$/;
 
-test("without arguments it prints one line for .env with a fresh, strong key", () => {
+test("keygen without arguments prints one line for .env with a fresh, strong key", () => {
   const seen = new Set<string>();
   for (let round = 0; round < 100; round += 1) {
     const { stdout, stderr, exitCode } = keygen([], NOW);
@@ -19,21 +20,21 @@ test("without arguments it prints one line for .env with a fresh, strong key", (
   assert.equal(seen.size, 100);
 });
 
-test("with a name, stdout is a line for the keys file alone and stderr has its key", () => {
+test("keygen with a name has the line for the keys file on stdout, and the key on stderr", () => {
   for (const name of ["ci", "0", "a-b_c", "a".repeat(32)]) {
     const { stdout, stderr, exitCode } = keygen([name], NOW);
     const keys = stderr.match(/\bsvk_[A-Za-z0-9_-]{43}(?=\n)/g) ?? [];
     assert.deepEqual([keys.length, exitCode], [1, 0]);
     assert.match(stdout, /^[a-z0-9_-]+ sha256:[0-9a-f]{64}\n$/);
     const file = parseKeysFile(Buffer.from(`# keys\n${stdout}`));
-    assert.deepEqual(file.faults, []);
+    assert.deepEqual(file.problems, []);
     assert.deepEqual(verifyKey(file.keys, keys[0] ?? "", NOW), { name });
     assert.ok(!stdout.includes("svk_"));
   }
 });
 
 test("--days sets the expiry, counted from now and cut to whole seconds", () => {
-  const rows: [string[], string][] = [
+  const rows: readonly (readonly [args: string[], date: string])[] = [
     [["ci", "--days", "1"], "2027-01-16T12:00:00Z"],
     [["ci", "--days=90"], "2027-04-15T12:00:00Z"],
     [["--days", "3650", "ci"], "2037-01-12T12:00:00Z"],
@@ -50,74 +51,82 @@ test("--days sets the expiry, counted from now and cut to whole seconds", () => 
   }
 });
 
-test("misuse prints one usage line on stderr, no key, and exits 64", () => {
-  const misuses = [
-    [""],
-    ["-"],
-    ["--"],
-    ["CI"],
-    ["a b"],
-    ["-a"],
-    ["_a"],
-    ["é"],
-    ["a\n"],
-    ["a.b"],
-    ["a".repeat(33)],
-    ["__proto__"],
-    [`ci sha256:${"0".repeat(64)}`],
-    ["ci", "backup"],
-    ["ci", ""],
-    ["ci", "90"],
-    ["--days"],
-    ["--days", "90"],
-    ["--days=90"],
-    ["ci", "--days"],
-    ["ci", "--days="],
-    ["ci", "--days", ""],
-    ["ci", "--days", "0"],
-    ["ci", "--days", "-1"],
-    ["ci", "--days=-1"],
-    ["ci", "--days", "3651"],
-    ["ci", "--days", "99999"],
-    ["ci", "--days", "1.5"],
-    ["ci", "--days", "1e2"],
-    ["ci", "--days", "0x10"],
-    ["ci", "--days", "09"],
-    ["ci", "--days", " 9"],
-    ["ci", "--days", "9\n"],
-    ["ci", "--days", "+9"],
-    ["ci", "--days", "ten"],
-    ["ci", "--days", "Infinity"],
-    ["ci", "--days", "NaN"],
-    ["ci", "--days", "٩"],
-    ["ci", "--day", "9"],
-    ["ci", "--Days", "9"],
-    ["ci", "-d", "9"],
-    ["ci", "--no-days"],
-    ["ci", "--force"],
-    ["ci", "--help"],
-    ["--help"],
-    ["-h"],
-    ["--version"],
-    ["ci", "--days", "9", "x"],
-    ["ci", "--", "--days", "9"],
-  ];
-  for (const args of misuses) {
+const MISUSES: readonly string[][] = [
+  [""],
+  ["-"],
+  ["--"],
+  ["CI"],
+  ["a b"],
+  ["-a"],
+  ["_a"],
+  ["é"],
+  ["a\n"],
+  ["a.b"],
+  ["a".repeat(33)],
+  ["__proto__"],
+  [`ci sha256:${"0".repeat(64)}`],
+  ["ci", "backup"],
+  ["ci", ""],
+  ["ci", "90"],
+  ["--days"],
+  ["--days", "90"],
+  ["--days=90"],
+  ["ci", "--days"],
+  ["ci", "--days="],
+  ["ci", "--days", ""],
+  ["ci", "--days", "0"],
+  ["ci", "--days", "-1"],
+  ["ci", "--days=-1"],
+  ["ci", "--days", "3651"],
+  ["ci", "--days", "99999"],
+  ["ci", "--days", "1.5"],
+  ["ci", "--days", "1e2"],
+  ["ci", "--days", "0x10"],
+  ["ci", "--days", "09"],
+  ["ci", "--days", " 9"],
+  ["ci", "--days", "9\n"],
+  ["ci", "--days", "+9"],
+  ["ci", "--days", "ten"],
+  ["ci", "--days", "Infinity"],
+  ["ci", "--days", "NaN"],
+  ["ci", "--days", "٩"],
+  ["ci", "--day", "9"],
+  ["ci", "--Days", "9"],
+  ["ci", "-d", "9"],
+  ["ci", "--no-days"],
+  ["ci", "--force"],
+  ["ci", "--help"],
+  ["--help"],
+  ["-h"],
+  ["--version"],
+  ["ci", "--days", "9", "x"],
+  ["ci", "--", "--days", "9"],
+];
+
+for (const args of MISUSES) {
+  test(`keygen ${JSON.stringify(args)} prints one usage line, no key, and exits with 64`, () => {
     const { stdout, stderr, exitCode } = keygen(args, NOW);
-    assert.deepEqual([stdout, exitCode], ["", 64], JSON.stringify(args));
+    assert.deepEqual([stdout, exitCode], ["", 64]);
     assert.match(stderr, /^usage: [^\n]+\n$/);
     assert.ok(!stderr.includes("svk_"));
-  }
-});
+  });
+}
 
-test("the list has name, start of the hash, state and days left, and nothing else of a key", () => {
+/** The set of a keys file without problems. */
+function parsed(text: string): KeySet {
+  const { keys, problems } = parseKeysFile(Buffer.from(text));
+  assert.deepEqual(problems, []);
+  return keys;
+}
+
+test("the table has name, start of the hash, state and days left of each key", () => {
   const text = [
     `ci sha256:${"0123456789abcdef".repeat(4)} expires=2027-01-31T00:00:00Z`,
     `ci sha256:${"1".repeat(64)} not_before=2027-01-16T00:00:00Z`,
     `${"b".repeat(32)} sha256:${"2".repeat(64)} expires=2027-01-15T12:00:00Z`,
   ].join("\n");
-  const set = [...keySetOf({ default: "k" }), ...parseKeysFile(Buffer.from(text)).keys];
-  assert.deepEqual(listKeys(set, NOW).split("\n"), [
+  const set = [...keySetOf({ default: "k" }), ...parsed(text)];
+  assert.deepEqual(formatKeyTable(set, NOW).split("\n"), [
     "NAME                              HASH      STATE          DAYS LEFT",
     "default                           8254c329  active         never expires",
     "ci                                01234567  active         15",
@@ -125,44 +134,33 @@ test("the list has name, start of the hash, state and days left, and nothing els
     `${"b".repeat(32)}  22222222  expired        0`,
     "",
   ]);
-  assert.equal(listKeys([], NOW).split("\n").length, 2);
 });
 
-test("the days left in the list change at the second of the expiry, day by day", () => {
-  const { keys } = parseKeysFile(Buffer.from(keygen(["ci", "--days", "2"], NOW).stdout));
-  const states = [0, 1, 2].map((days) =>
-    listKeys(keys, NOW - 999 + days * DAY)
-      .split("\n")[1]
-      ?.slice(44),
-  );
-  assert.deepEqual(states, ["active         2", "active         1", "expired        0"]);
+test("the table of no keys is its header", () => {
+  assert.equal(formatKeyTable([], NOW).split("\n").length, 2);
 });
 
-test("days left are whole days, 0 once the key has expired, and none for a key that never does", () => {
-  const { keys } = parseKeysFile(
-    Buffer.from(`ci sha256:${"1".repeat(64)} expires=2027-01-31T00:00:00Z`),
-  );
-  const expires = keys[0]?.expires ?? NaN;
-  const rows: [number, number][] = [
-    [-DAY, 1],
-    [-DAY + 1, 0],
-    [-1, 0],
-    [0, 0],
-    [DAY, 0],
-    [-400.5 * DAY, 400],
-  ];
-  for (const [offset, days] of rows) {
-    assert.equal(
-      listKeys(keys, expires + offset)
-        .split("\n")[1]
-        ?.slice(59),
-      String(days),
-    );
-  }
-  assert.equal(
-    listKeys(keySetOf({ default: "k" }), NOW)
-      .split("\n")[1]
-      ?.slice(59),
-    "never expires",
-  );
-});
+/** The column of days left in the table of a key that expires at EXPIRES. */
+function daysLeft(now: number): string | undefined {
+  const keys = parsed(`ci sha256:${"1".repeat(64)} expires=2027-01-31T00:00:00Z`);
+  return formatKeyTable(keys, now).split("\n")[1]?.slice(59);
+}
+
+const EXPIRES = Date.parse("2027-01-31T00:00:00Z");
+
+/** Days left, by the time in ms before the key expires. */
+const DAYS_LEFT: readonly (readonly [before: number, days: string])[] = [
+  [400.5 * DAY, "400"],
+  [2 * DAY, "2"],
+  [DAY, "1"],
+  [DAY - 1, "0"],
+  [1, "0"],
+  [0, "0"],
+  [-DAY, "0"],
+];
+
+for (const [before, days] of DAYS_LEFT) {
+  test(`${before} ms before it expires, a key has ${days} days left`, () => {
+    assert.equal(daysLeft(EXPIRES - before), days);
+  });
+}

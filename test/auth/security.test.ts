@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
-import { keySetOf, parseKeysFile } from "../../src/auth/keys.ts";
+import { keySetOf } from "../../src/auth/keys.ts";
+import { parseKeysFile } from "../../src/auth/keys-file.ts";
 import { createGuard, type Keyring } from "../../src/auth/security.ts";
 import { HttpError } from "../../src/http/reply.ts";
 import { type Context, json, route } from "../../src/http/route.ts";

@@ -1,82 +1,105 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test, type TestContext } from "node:test";
 
 import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
-import { modeWarnings, readKeys, type Variable } from "../../src/config/key-sources.ts";
-
-interface KeySources {
-  readonly keys: KeySet;
-  readonly faults: readonly string[];
-  readonly warnings: readonly string[];
-}
+import { modeWarnings, readKeys } from "../../src/config/key-sources.ts";
+import {
+  formatProblem,
+  type SettingsProblem,
+  type SettingsReader,
+  type Variable,
+} from "../../src/config/reader.ts";
+import { tempDirectory } from "../support/temp.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const STRONG = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";
 const OTHER = `${STRONG}2`;
-const line = (name: string, key: string, ...options: string[]): string =>
+
+const lineOf = (name: string, key: string, ...options: string[]): string =>
   [name, `sha256:${hash("sha256", key)}`, ...options].join(" ");
 
-const directory = mkdtempSync(join(tmpdir(), "sources-"));
-after(() => rmSync(directory, { recursive: true }));
-
-let files = 0;
-
-/** A new file in the directory; its name. */
-function fileOf(content: string | Buffer, mode = 0o600): string {
-  files += 1;
-  const name = `file-${files}`;
-  writeFileSync(join(directory, name), content);
-  chmodSync(join(directory, name), mode);
-  return name;
+/** What readKeys() returns, and what it has added to its reader. */
+interface Outcome {
+  readonly keys: KeySet;
+  /** Each as one line. */
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-/** Reads the sources of these variables. */
-function read(variables: Readonly<Record<string, string>>, allowWeak = false): KeySources {
+/** The variables of the three sources, those that are set. */
+type Variables = Readonly<Record<string, string>>;
+
+interface Options {
+  readonly allowWeak?: boolean;
+  /** Where relative paths start. */
+  readonly directory?: string;
+}
+
+/** Reads the keys of an environment with these variables. */
+function read(variables: Variables, options: Options = {}): Outcome {
+  const { allowWeak = false, directory = "/" } = options;
   const lookup = (name: string): Variable | undefined => {
     const value = variables[name];
-    return value === undefined ? undefined : { value, label: `${name} (place of ${name})` };
+    if (value === undefined) return undefined;
+    return { name, value, source: "environment", line: undefined };
   };
-  const faults: string[] = [];
+  const problems: SettingsProblem[] = [];
   const warnings: string[] = [];
-  const keys = readKeys({ lookup, directory, now: NOW, faults, warnings }, allowWeak);
-  return { keys, faults, warnings };
+  const reader: SettingsReader = { lookup, directory, now: NOW, problems, warnings };
+  const keys = readKeys(reader, { allowWeak });
+  return { keys, problems: problems.map(formatProblem), warnings };
 }
 
-/** The only fault, or "". */
-function faultOf(variables: Readonly<Record<string, string>>, allowWeak = false): string {
-  const { faults } = read(variables, allowWeak);
-  assert.ok(faults.length <= 1, faults.join("\n"));
-  for (const value of Object.values(variables))
-    assert.ok(value.length < 3 || !faults.join().includes(value), "a value is shown");
-  return faults[0] ?? "";
+/** Returns the only problem, after checking that it shows no value; "" if there is none. */
+function problemOf(variables: Variables, options: Options = {}): string {
+  const { problems } = read(variables, options);
+  const [problem = "", ...more] = problems;
+  assert.deepEqual(more, []);
+  for (const value of Object.values(variables)) {
+    if (value.length > 2) assert.ok(!problem.includes(value), "the problem shows a value");
+  }
+  return problem;
 }
 
-test("SERVICE_API_KEY is one key named default, without a fault or a warning", () => {
-  const { keys, faults, warnings } = read({ SERVICE_API_KEY: STRONG });
-  assert.deepEqual([faults, warnings, keys.length], [[], [], 1]);
+/** Makes a key file with this content; returns the variable that names it. */
+function keyFile(t: TestContext, content: string | Buffer): Variables {
+  return { SERVICE_API_KEY_FILE: join(tempDirectory(t, { key: content }), "key") };
+}
+
+/** Makes a keys file with these lines; returns the variable that names it. */
+function keysFile(t: TestContext, ...lines: string[]): Variables {
+  const directory = tempDirectory(t, { keys: lines.join("\n") });
+  return { SERVICE_API_KEYS_FILE: join(directory, "keys") };
+}
+
+test("SERVICE_API_KEY is one key named default, without a problem or a warning", () => {
+  const { keys, problems, warnings } = read({ SERVICE_API_KEY: STRONG });
+  assert.deepEqual([problems, warnings, keys.length], [[], [], 1]);
   assert.deepEqual(verifyKey(keys, STRONG, NOW), { name: "default" });
 });
 
-const KEY_FILES: readonly (readonly [string, string])[] = [
+const GOOD_FILES: readonly (readonly [what: string, content: string])[] = [
   ["no line end", STRONG],
   ["a line feed", `${STRONG}\n`],
   ["CRLF", `${STRONG}\r\n`],
 ];
-for (const [what, content] of KEY_FILES) {
-  test(`SERVICE_API_KEY_FILE may name a file with the key and ${what}`, () => {
-    for (const path of [fileOf(content), join(directory, fileOf(content))]) {
-      const { keys, faults, warnings } = read({ SERVICE_API_KEY_FILE: path });
-      assert.deepEqual([faults, warnings], [[], []]);
+
+for (const [what, content] of GOOD_FILES) {
+  test(`SERVICE_API_KEY_FILE may name a file with the key and ${what}`, (t) => {
+    const directory = tempDirectory(t, { key: content });
+    for (const path of ["key", join(directory, "key")]) {
+      const { keys, problems, warnings } = read({ SERVICE_API_KEY_FILE: path }, { directory });
+      assert.deepEqual([problems, warnings], [[], []]);
       assert.deepEqual(verifyKey(keys, STRONG, NOW), { name: "default" });
     }
   });
 }
 
-const BAD_KEYS: readonly (readonly [string, string | Buffer])[] = [
+/** Files that hold no key. */
+const BAD_FILES: readonly (readonly [what: string, content: string | Buffer])[] = [
   ["nothing", ""],
   ["a line end", "\n"],
   ["two line ends after the key", `${STRONG}\n\n`],
@@ -96,18 +119,16 @@ const BAD_KEYS: readonly (readonly [string, string | Buffer])[] = [
   ["a DEL", `${STRONG}\x7f`],
   ["257 bytes", "aB3$".repeat(64) + "x"],
 ];
-for (const [what, content] of BAD_KEYS) {
-  test(`a key file with ${what} is a fault that names the variable and its place, never the text`, () => {
-    const fault = faultOf({ SERVICE_API_KEY_FILE: fileOf(content) });
-    assert.match(
-      fault,
-      /^SERVICE_API_KEY_FILE \(place of SERVICE_API_KEY_FILE\): (?:is empty|must be )/,
-    );
-    assert.ok(!fault.includes(STRONG.slice(4, 12)));
+
+for (const [what, content] of BAD_FILES) {
+  test(`a key file with ${what} is a problem that shows none of its text`, (t) => {
+    const problem = problemOf(keyFile(t, content));
+    assert.match(problem, /^SERVICE_API_KEY_FILE \(environment\): (?:is empty|must be )/);
+    assert.ok(!problem.includes(STRONG.slice(4, 12)));
   });
 }
 
-const BAD_PLAIN = [
+const BAD_KEYS: readonly string[] = [
   "",
   " ",
   STRONG + " ",
@@ -120,213 +141,200 @@ const BAD_PLAIN = [
   "\u{1f511}".repeat(40),
   "aB3$".repeat(64) + "x",
 ];
-for (const key of BAD_PLAIN) {
-  test(`SERVICE_API_KEY=${JSON.stringify(key).slice(0, 20)} is refused, also where weak keys are allowed`, () => {
+
+for (const key of BAD_KEYS) {
+  const shown = JSON.stringify(key).slice(0, 20);
+  test(`SERVICE_API_KEY=${shown} is a problem, even if weak keys are allowed`, () => {
     for (const allowWeak of [false, true]) {
-      assert.match(
-        faultOf({ SERVICE_API_KEY: key }, allowWeak),
-        /^SERVICE_API_KEY \(place of SERVICE_API_KEY\): (?:is empty|must be )/,
-      );
+      const problem = problemOf({ SERVICE_API_KEY: key }, { allowWeak });
+      assert.match(problem, /^SERVICE_API_KEY \(environment\): (?:is empty|must be )/);
     }
   });
 }
 
-test("a key of 256 bytes is taken", () => {
-  assert.equal(faultOf({ SERVICE_API_KEY: "aB3$9kLm+/=_-xYz".repeat(16) }), "");
+test("SERVICE_API_KEY may have 256 bytes", () => {
+  assert.equal(problemOf({ SERVICE_API_KEY: "aB3$9kLm+/=_-xYz".repeat(16) }), "");
 });
 
-const WEAK: readonly (readonly [string, string])[] = [
+const WEAK_KEYS: readonly (readonly [key: string, weakness: string])[] = [
   [STRONG.slice(0, 31), "is shorter than 32 characters"],
   ["abcabcabc".repeat(10), "has fewer than 10 different characters"],
   ["a".repeat(64), "has fewer than 10 different characters"],
   [PLACEHOLDER_KEY, "is the placeholder of .env.example"],
   ["k", "is shorter than 32 characters"],
 ];
-for (const [key, weakness] of WEAK) {
-  test(`a weak key that ${weakness} is a fault, or a warning where it is allowed, from either source`, () => {
-    for (const [name, value] of [
-      ["SERVICE_API_KEY", key],
-      ["SERVICE_API_KEY_FILE", fileOf(`${key}\n`)],
-    ] as const) {
-      const fault = faultOf({ [name]: value });
-      assert.ok(fault.startsWith(`${name} (place of ${name}): ${weakness}`), fault);
-      assert.match(fault, /SERVICE_ALLOW_WEAK_KEY=1$/);
-      const { keys, faults, warnings } = read({ [name]: value }, true);
-      assert.deepEqual([faults, warnings.length, keys.length], [[], 1, 1]);
-      assert.ok(warnings[0]?.startsWith(`${name} (place of ${name}): ${weakness}`));
-      assert.ok(key.length < 2 || !warnings[0]?.includes(key));
+
+for (const [key, weakness] of WEAK_KEYS) {
+  test(`the weak key ${key.slice(0, 20)} is a problem, or a warning if allowed`, (t) => {
+    for (const variables of [{ SERVICE_API_KEY: key }, keyFile(t, `${key}\n`)]) {
+      const [name] = Object.keys(variables);
+      const problem = problemOf(variables);
+      assert.ok(problem.startsWith(`${name} (environment): ${weakness}`), problem);
+      assert.match(problem, /SERVICE_ALLOW_WEAK_KEY=1$/);
+      const { keys, problems, warnings } = read(variables, { allowWeak: true });
+      assert.deepEqual([problems, warnings.length, keys.length], [[], 1, 1]);
+      assert.ok(warnings[0]?.startsWith(`${name} (environment): ${weakness}`));
+      if (key.length > 1) assert.ok(!warnings[0]?.includes(key));
     }
   });
 }
 
-test("both SERVICE_API_KEY and SERVICE_API_KEY_FILE are one fault with both places", () => {
+test("SERVICE_API_KEY beside SERVICE_API_KEY_FILE is one problem, whatever they hold", (t) => {
+  const directory = tempDirectory(t, { strong: STRONG, other: OTHER });
   for (const [direct, file] of [
-    [STRONG, fileOf(STRONG)],
+    [STRONG, "strong"],
     [STRONG, "missing"],
-    ["", fileOf(OTHER)],
+    ["", "other"],
     ["k", ""],
   ] as const) {
-    const { faults, keys } = read({ SERVICE_API_KEY: direct, SERVICE_API_KEY_FILE: file });
-    assert.deepEqual(faults, [
-      "SERVICE_API_KEY (place of SERVICE_API_KEY), SERVICE_API_KEY_FILE (place of SERVICE_API_KEY_FILE): " +
-        "both are set: remove one",
-    ]);
+    const variables = { SERVICE_API_KEY: direct, SERVICE_API_KEY_FILE: file };
+    const { problems, keys } = read(variables, { directory });
+    const places = "SERVICE_API_KEY (environment), SERVICE_API_KEY_FILE (environment)";
+    assert.deepEqual(problems, [`${places}: both are set: remove one`]);
     assert.equal(keys.length, 0);
   }
 });
 
-test("a plaintext key and a keys file go together", () => {
-  const keysFile = fileOf(`${line("ci", OTHER)}\n`);
-  for (const source of [{ SERVICE_API_KEY: STRONG }, { SERVICE_API_KEY_FILE: fileOf(STRONG) }]) {
-    const { keys, faults, warnings } = read({ ...source, SERVICE_API_KEYS_FILE: keysFile });
-    assert.deepEqual([faults, warnings], [[], []]);
+test("a plaintext key and a keys file go together", (t) => {
+  const named = keysFile(t, lineOf("ci", OTHER));
+  for (const single of [{ SERVICE_API_KEY: STRONG }, keyFile(t, STRONG)]) {
+    const { keys, problems, warnings } = read({ ...single, ...named });
+    assert.deepEqual([problems, warnings], [[], []]);
     assert.deepEqual(verifyKey(keys, STRONG, NOW), { name: "default" });
     assert.deepEqual(verifyKey(keys, OTHER, NOW), { name: "ci" });
   }
 });
 
-test("a keys file alone will do, and its keys may be called default, too", () => {
-  const { keys, faults } = read({
-    SERVICE_API_KEYS_FILE: fileOf(`${line("default", STRONG)}\n${line("default", OTHER)}\n`),
-  });
-  assert.deepEqual(faults, []);
-  for (const key of [STRONG, OTHER])
+test("a keys file alone is enough, and its keys may be named default, too", (t) => {
+  const lines = [lineOf("default", STRONG), lineOf("default", OTHER)];
+  const { keys, problems } = read(keysFile(t, ...lines));
+  assert.deepEqual(problems, []);
+  for (const key of [STRONG, OTHER]) {
     assert.deepEqual(verifyKey(keys, key, NOW), { name: "default" });
+  }
 });
 
-test("the same key in SERVICE_API_KEY and in the keys file is a fault at the file's line", () => {
-  const keysFile = fileOf(`# keys\n\n${line("ci", STRONG)}\n`);
-  const fault = faultOf({ SERVICE_API_KEY: STRONG, SERVICE_API_KEYS_FILE: keysFile });
-  assert.match(
-    fault,
-    /^SERVICE_API_KEYS_FILE \(place of SERVICE_API_KEYS_FILE\): line 3 of the file: /,
-  );
+test("a key in both SERVICE_API_KEY and the keys file is a problem of the file's line", (t) => {
+  const named = keysFile(t, "# keys", "", lineOf("ci", STRONG));
+  const problem = problemOf({ SERVICE_API_KEY: STRONG, ...named });
+  assert.match(problem, /^SERVICE_API_KEYS_FILE \(environment\): line 3 of the file: /);
 });
 
-test("every faulty line of a keys file is reported, with its number and without its text", () => {
-  const content = [
+test("every bad line of a keys file is a problem with its number and without its text", (t) => {
+  const named = keysFile(
+    t,
     "MaRkEr",
-    line("ci", STRONG),
+    lineOf("ci", STRONG),
     "ci sha256:MaRkEr",
-    line("ci", OTHER, "MaRkEr=1"),
-    line("ci", "x", "expires=MaRkEr"),
-  ].join("\n");
-  const { faults, keys } = read({
-    SERVICE_API_KEY: STRONG,
-    SERVICE_API_KEYS_FILE: fileOf(content),
-  });
-  assert.deepEqual(
-    faults.map((fault) => /: line (\d+) of the file: /.exec(fault)?.[1]),
-    ["1", "2", "3", "4", "5"],
+    lineOf("ci", OTHER, "MaRkEr=1"),
+    lineOf("ci", "x", "expires=MaRkEr"),
   );
-  assert.ok(!faults.join().includes("MaRkEr"));
-  assert.equal(keys.filter(({ name }) => name === "ci").length, 0);
+  const { problems, keys } = read({ SERVICE_API_KEY: STRONG, ...named });
+  const lines = problems.map((problem) => /: line (\d+) of the file: /.exec(problem)?.[1]);
+  assert.deepEqual(lines, ["1", "2", "3", "4", "5"]);
+  assert.ok(!problems.join().includes("MaRkEr"));
+  assert.ok(keys.every(({ name }) => name === "default"));
 });
 
-test("files that can't be read are a fault with the reason, and neither path nor text", () => {
+/** Paths that can't be read, in the directory that unreadable() makes. */
+const UNREADABLE: readonly (readonly [path: string, code: string])[] = [
+  ["missing", "ENOENT"],
+  ["/missing/at/the/root", "ENOENT"],
+  ["folder", "EISDIR"],
+  ["loop", "ELOOP"],
+  ["key/below", "ENOTDIR"],
+  ["x".repeat(300), "ENAMETOOLONG"],
+  ["a\0b", "ERR_INVALID_ARG_VALUE"],
+];
+
+function unreadable(t: TestContext): string {
+  const directory = tempDirectory(t, { key: STRONG });
   mkdirSync(join(directory, "folder"));
   symlinkSync("loop", join(directory, "loop"));
-  const rows: readonly (readonly [string, string])[] = [
-    ["missing", "ENOENT"],
-    ["/missing/at/the/root", "ENOENT"],
-    ["folder", "EISDIR"],
-    ["loop", "ELOOP"],
-    [`${fileOf(STRONG)}/below`, "ENOTDIR"],
-    ["x".repeat(300), "ENAMETOOLONG"],
-  ];
-  for (const [path, code] of rows) {
+  return directory;
+}
+
+for (const [path, code] of UNREADABLE) {
+  test(`a file ${JSON.stringify(path.slice(0, 20))} can't be read: a problem with ${code}`, (t) => {
+    const directory = unreadable(t);
     for (const name of ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
-      const fault = faultOf({ [name]: path });
-      assert.equal(fault, `${name} (place of ${name}): the file can't be read (${code})`);
+      const problem = problemOf({ [name]: path }, { directory });
+      assert.equal(problem, `${name} (environment): the file can't be read (${code})`);
     }
-  }
+  });
+}
+
+test("two files that can't be read are two problems", () => {
+  const variables = { SERVICE_API_KEY_FILE: "missing", SERVICE_API_KEYS_FILE: "missing" };
+  assert.equal(read(variables).problems.length, 2);
 });
 
-test("a path with a NUL is a fault and no crash", () => {
-  for (const name of ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
-    assert.match(
-      faultOf({ [name]: "a\0b" }),
-      new RegExp(`^${name} .*: the file can't be read \\(ERR_INVALID_ARG_VALUE\\)$`),
-    );
-  }
-});
-
-test("both files at fault are two faults", () => {
-  const { faults } = read({ SERVICE_API_KEY_FILE: "missing", SERVICE_API_KEYS_FILE: "missing" });
-  assert.equal(faults.length, 2);
-});
-
-test("no key from any source is a fault that names all three", () => {
-  const noKeys = [
+test("no usable key from any source is one problem, which names all three", (t) => {
+  for (const variables of [
     {},
-    { SERVICE_API_KEYS_FILE: fileOf("") },
-    { SERVICE_API_KEYS_FILE: fileOf("# none\n\n") },
-    { SERVICE_API_KEYS_FILE: fileOf(line("ci", STRONG, "expires=2027-01-15T12:00:00Z")) },
-  ];
-  for (const variables of noKeys) {
-    const { faults } = read(variables);
-    assert.equal(faults.length, 1);
-    for (const name of ["SERVICE_API_KEY:", "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"])
-      assert.ok(faults[0]?.includes(name));
+    keysFile(t),
+    keysFile(t, "# none", "", ""),
+    keysFile(t, lineOf("ci", STRONG, "expires=2027-01-15T12:00:00Z")),
+  ]) {
+    const problem = problemOf(variables);
+    assert.match(problem, /^SERVICE_API_KEY: .*SERVICE_API_KEY_FILE.*SERVICE_API_KEYS_FILE/);
   }
 });
 
-test("keys that have expired, or will within 14 days, are warned about by name, and no other", () => {
-  const content = [
-    line("gone", "1", "expires=2027-01-15T11:59:59Z"),
-    line("soon", "2", "expires=2027-01-29T12:00:00Z"),
-    line("later", "3", "expires=2027-01-29T12:00:01Z"),
-    line("ever", "4"),
-    line("future", "5", "not_before=2028-01-01T00:00:00Z"),
-  ].join("\n");
-  const { warnings, faults } = read({ SERVICE_API_KEYS_FILE: fileOf(content) });
-  assert.deepEqual(faults, []);
-  assert.deepEqual(
-    warnings.map((warning) => warning.split(" ").slice(0, 3).join(" ")),
-    ["key gone expired", "key soon expires"],
+test("a key that has expired, or will within 14 days, is a warning with its name", (t) => {
+  const named = keysFile(
+    t,
+    lineOf("gone", "1", "expires=2027-01-15T11:59:59Z"),
+    lineOf("soon", "2", "expires=2027-01-29T12:00:00Z"),
+    lineOf("later", "3", "expires=2027-01-29T12:00:01Z"),
+    lineOf("ever", "4"),
+    lineOf("future", "5", "not_before=2028-01-01T00:00:00Z"),
   );
+  const { warnings, problems } = read(named);
+  assert.deepEqual(problems, []);
+  const starts = warnings.map((warning) => warning.split(" ").slice(0, 3).join(" "));
+  assert.deepEqual(starts, ["key gone expired", "key soon expires"]);
 });
 
-test("a key file that others may read is warned about, a plaintext one and a keys file alike", () => {
-  for (const mode of [0o644, 0o640, 0o604, 0o666, 0o440]) {
-    const { warnings, faults } = read({
-      SERVICE_API_KEY_FILE: fileOf(STRONG, mode),
-      SERVICE_API_KEYS_FILE: fileOf(line("ci", OTHER), mode),
-    });
-    assert.deepEqual(faults, []);
-    assert.deepEqual(
-      warnings,
-      ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"].map(
-        (name) =>
-          `${name} (place of ${name}): the file: can be read by group or others: chmod 600 it`,
-      ),
-    );
-  }
-  for (const mode of [0o600, 0o400, 0o611, 0o622]) {
-    assert.deepEqual(read({ SERVICE_API_KEY_FILE: fileOf(STRONG, mode) }).warnings, []);
-  }
-});
+for (const mode of [0o644, 0o640, 0o604, 0o666, 0o440]) {
+  test(`key files of mode ${mode.toString(8)} are a warning each`, (t) => {
+    const directory = tempDirectory(t, { key: STRONG, keys: lineOf("ci", OTHER) });
+    for (const name of ["key", "keys"]) chmodSync(join(directory, name), mode);
+    const variables = { SERVICE_API_KEY_FILE: "key", SERVICE_API_KEYS_FILE: "keys" };
+    const { warnings, problems } = read(variables, { directory });
+    const text = "(environment): the file: can be read by group or others: chmod 600 it";
+    assert.deepEqual(problems, []);
+    assert.deepEqual(warnings, [`SERVICE_API_KEY_FILE ${text}`, `SERVICE_API_KEYS_FILE ${text}`]);
+  });
+}
 
-test("it is the file behind a link whose mode counts, as in a mounted Kubernetes secret", () => {
-  symlinkSync(fileOf(STRONG, 0o600), join(directory, "closed-link"));
-  symlinkSync(fileOf(STRONG, 0o644), join(directory, "open-link"));
-  assert.equal(read({ SERVICE_API_KEY_FILE: "closed-link" }).warnings.length, 0);
-  assert.equal(read({ SERVICE_API_KEY_FILE: "open-link" }).warnings.length, 1);
-});
+for (const mode of [0o600, 0o400, 0o611, 0o622]) {
+  test(`a key file of mode ${mode.toString(8)} is no warning`, (t) => {
+    const variables = keyFile(t, STRONG);
+    chmodSync(variables["SERVICE_API_KEY_FILE"] ?? "", mode);
+    assert.deepEqual(read(variables).warnings, []);
+  });
+}
 
-test("a mode that can't be told is no warning", () => {
-  assert.deepEqual(modeWarnings(join(directory, "missing"), "x"), []);
-});
-
-test("the sources hold no plaintext: neither keys, faults nor warnings have it", () => {
-  const { keys, faults, warnings } = read(
-    { SERVICE_API_KEY: "short-and-weak", SERVICE_API_KEYS_FILE: "missing" },
-    true,
+test("of a link, the mode of the file behind it counts, as in a mounted Kubernetes secret", (t) => {
+  const directory = tempDirectory(t, { closed: STRONG });
+  writeFileSync(join(directory, "open"), STRONG, { mode: 0o644 });
+  symlinkSync("closed", join(directory, "closed-link"));
+  symlinkSync("open", join(directory, "open-link"));
+  const warnings = ["closed-link", "open-link"].map(
+    (path) => read({ SERVICE_API_KEY_FILE: path }, { directory }).warnings.length,
   );
-  const text = JSON.stringify([
-    keys.map((key) => ({ ...key, hash: Buffer.from(key.hash).toString("latin1") })),
-    faults,
-    warnings,
-  ]);
+  assert.deepEqual(warnings, [0, 1]);
+});
+
+test("a file without a mode is no warning", (t) => {
+  assert.deepEqual(modeWarnings(join(tempDirectory(t), "missing"), "x"), []);
+});
+
+test("neither keys, problems nor warnings have the plaintext", () => {
+  const variables = { SERVICE_API_KEY: "short-and-weak", SERVICE_API_KEYS_FILE: "missing" };
+  const { keys, problems, warnings } = read(variables, { allowWeak: true });
+  const hashes = keys.map((key) => Buffer.from(key.hash).toString("latin1"));
+  const text = JSON.stringify([keys, hashes, problems, warnings]);
   assert.ok(!text.includes("short-and-weak"));
 });

@@ -1,52 +1,11 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { test } from "node:test";
 
-import {
-  type Configuration,
-  readConfiguration,
-  type Settings,
-  SettingsError,
-} from "../../src/config/settings.ts";
-import { spawnService } from "../service.ts";
-import { exitOf } from "../support/processes.ts";
-
-const NOW = Date.parse("2027-01-15T12:00:00Z");
-const STRONG = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";
-
-const base = mkdtempSync(join(tmpdir(), "settings-"));
-after(() => rmSync(base, { recursive: true }));
-
-/** A directory of its own, with this `.env`. */
-function directoryWith(envFile?: string | Buffer): string {
-  const directory = mkdtempSync(join(base, "d-"));
-  if (envFile !== undefined) writeFileSync(join(directory, ".env"), envFile, { mode: 0o600 });
-  return directory;
-}
-
-/** The configuration of an environment, besides a good key, and of a `.env`. */
-function read(env: NodeJS.ProcessEnv, envFile?: string | Buffer): Configuration {
-  return readConfiguration({ SERVICE_API_KEY: STRONG, ...env }, directoryWith(envFile), NOW);
-}
-
-/** The faults of an environment as it is and of a `.env`. */
-function faultsOf(
-  env: NodeJS.ProcessEnv,
-  envFile?: string | Buffer,
-  directory = directoryWith(envFile),
-): readonly string[] {
-  try {
-    readConfiguration(env, directory, NOW);
-    return [];
-  } catch (error) {
-    assert.ok(error instanceof SettingsError, String(error));
-    const faults = error.message.split("\n");
-    for (const fault of faults) assert.match(fault, /^[A-Z_.].*: [a-z]/, "one line each");
-    return faults;
-  }
-}
+import { readConfiguration, type Settings, SettingsError } from "../../src/config/settings.ts";
+import { configurationOf, directoryWith, NOW, problemsOf, STRONG } from "../support/settings.ts";
+import { tempDirectory } from "../support/temp.ts";
 
 const DEFAULTS: Settings = {
   host: "127.0.0.1",
@@ -65,12 +24,14 @@ const DEFAULTS: Settings = {
   shutdownTimeoutMs: 10_000,
 };
 
-test("without variables the settings are the documented defaults, and a missing .env is no fault", () => {
-  assert.deepEqual(read({}).settings, DEFAULTS);
-  assert.deepEqual(read({}).warnings, []);
+test("without variables, the settings are the documented defaults", (t) => {
+  const { settings, warnings } = configurationOf(t, {});
+  assert.deepEqual(settings, DEFAULTS);
+  assert.deepEqual(warnings, []);
 });
 
-const GOOD: readonly (readonly [string, string, Partial<Settings>])[] = [
+/** Values that are taken, and what they change. */
+const GOOD: readonly (readonly [name: string, value: string, expected: Partial<Settings>])[] = [
   ["HOST", "0.0.0.0", { host: "0.0.0.0" }],
   ["HOST", "::", { host: "::" }],
   ["HOST", "localhost", { host: "localhost" }],
@@ -87,401 +48,209 @@ const GOOD: readonly (readonly [string, string, Partial<Settings>])[] = [
   ["PROCESS_DELAY_MS", "0", { processDelayMs: 0 }],
   ["PROCESS_DELAY_MS", "2147483647", { processDelayMs: 2_147_483_647 }],
   ["MAX_BODY_BYTES", "1", { maxBodyBytes: 1 }],
+  ["MAX_BODY_BYTES", "268435456", { maxBodyBytes: 268_435_456 }],
   ["MAX_IN_FLIGHT", "1", { maxInFlight: 1 }],
+  ["MAX_IN_FLIGHT", "1000000000", { maxInFlight: 1_000_000_000 }],
   ["MAX_CONNECTIONS", "1", { maxConnections: 1 }],
+  ["MAX_CONNECTIONS", "1000000000", { maxConnections: 1_000_000_000 }],
   ["HEADERS_TIMEOUT_MS", "1", { headersTimeoutMs: 1 }],
   ["HEADERS_TIMEOUT_MS", "30000", { headersTimeoutMs: 30_000 }],
   ["REQUEST_TIMEOUT_MS", "10000", { requestTimeoutMs: 10_000 }],
+  ["REQUEST_TIMEOUT_MS", "2147483647", { requestTimeoutMs: 2_147_483_647 }],
   ["KEEP_ALIVE_TIMEOUT_MS", "1", { keepAliveTimeoutMs: 1 }],
-  ["SHUTDOWN_DELAY_MS", "1000", { shutdownDelayMs: 1000 }],
+  ["KEEP_ALIVE_TIMEOUT_MS", "2147483647", { keepAliveTimeoutMs: 2_147_483_647 }],
+  ["SHUTDOWN_DELAY_MS", "0", { shutdownDelayMs: 0 }],
+  ["SHUTDOWN_DELAY_MS", "2147483647", { shutdownDelayMs: 2_147_483_647 }],
   ["SHUTDOWN_TIMEOUT_MS", "0", { shutdownTimeoutMs: 0 }],
+  ["SHUTDOWN_TIMEOUT_MS", "2147483647", { shutdownTimeoutMs: 2_147_483_647 }],
 ];
 
 for (const [name, value, expected] of GOOD) {
-  test(`${name}=${value} is taken, from the environment and from .env`, () => {
-    assert.deepEqual(read({ [name]: value }).settings, { ...DEFAULTS, ...expected });
-    assert.deepEqual(read({}, `${name}=${value}\n`).settings, { ...DEFAULTS, ...expected });
+  test(`${name}=${value} is taken from the environment and from .env`, (t) => {
+    const settings = { ...DEFAULTS, ...expected };
+    assert.deepEqual(configurationOf(t, { [name]: value }).settings, settings);
+    assert.deepEqual(configurationOf(t, {}, `${name}=${value}\n`).settings, settings);
   });
 }
 
-const NOT_NUMBERS = [
-  "abc",
-  "-1",
-  "+1",
-  "1.5",
-  "1e3",
-  "0x10",
-  " 1",
-  "1 ",
-  "1\n",
-  "1,000",
-  "1_000",
-  "NaN",
-  "Infinity",
-  "١",
-  "1ms",
-  "99999999999",
-  "1;",
-  "true",
-  "auto ",
-  "\t1",
-  "1\0",
-];
-/** The numbers' names with what is just out of their range. */
-const NUMBERS: readonly (readonly [string, readonly string[]])[] = [
-  ["PORT", ["65536", "99999", "8000.5", " 8000", "auto"]],
-  ["WORKERS", ["0", "1025", "AUTO", "max"]],
-  ["PROCESS_DELAY_MS", ["2147483648"]],
-  ["MAX_BODY_BYTES", ["0", "268435457"]],
-  ["MAX_IN_FLIGHT", ["0", "1000000001"]],
-  ["MAX_CONNECTIONS", ["0", "1000000001"]],
-  ["HEADERS_TIMEOUT_MS", ["0", "2147483648"]],
-  ["REQUEST_TIMEOUT_MS", ["0", "2147483648"]],
-  ["KEEP_ALIVE_TIMEOUT_MS", ["0", "2147483648"]],
-  ["SHUTDOWN_DELAY_MS", ["2147483648"]],
-  ["SHUTDOWN_TIMEOUT_MS", ["2147483648"]],
+/** What every number refuses; test/config/reader.test.ts has more. */
+const NOT_NUMBERS = ["abc", "-1", "1.5", "1e3", " 1", "99999999999"];
+
+/** The settings that are numbers, each with its range and values just out of it. */
+const NUMBERS: readonly (readonly [name: string, range: string, values: readonly string[]])[] = [
+  ["PORT", "0 to 65535", ["65536", "99999", "8000.5", " 8000", "auto"]],
+  ["WORKERS", "1 to 1024", ["0", "1025", "AUTO", "auto ", "max"]],
+  ["PROCESS_DELAY_MS", "0 to 2147483647", ["2147483648"]],
+  ["MAX_BODY_BYTES", "1 to 268435456", ["0", "268435457"]],
+  ["MAX_IN_FLIGHT", "1 to 1000000000", ["0", "1000000001"]],
+  ["MAX_CONNECTIONS", "1 to 1000000000", ["0", "1000000001"]],
+  ["HEADERS_TIMEOUT_MS", "1 to 2147483647", ["0", "2147483648"]],
+  ["REQUEST_TIMEOUT_MS", "1 to 2147483647", ["0", "2147483648"]],
+  ["KEEP_ALIVE_TIMEOUT_MS", "1 to 2147483647", ["0", "2147483648"]],
+  ["SHUTDOWN_DELAY_MS", "0 to 2147483647", ["2147483648"]],
+  ["SHUTDOWN_TIMEOUT_MS", "0 to 2147483647", ["2147483648"]],
 ];
 
-for (const [name, others] of NUMBERS) {
-  test(`${name} that is no whole number in its range is one fault, which names its place and the range`, () => {
-    for (const value of [...NOT_NUMBERS, ...others]) {
-      const pattern = new RegExp(
-        `^${name} \\(environment\\): must be a whole number from \\d+ to \\d+`,
-      );
-      const faults = faultsOf({ SERVICE_API_KEY: STRONG, [name]: value });
-      assert.ok(
-        faults.some((fault) => pattern.test(fault)),
-        `${JSON.stringify(value)}: ${faults.join()}`,
-      );
+for (const [name, range, values] of NUMBERS) {
+  test(`${name} must be a whole number from ${range}`, (t) => {
+    for (const value of [...NOT_NUMBERS, ...values]) {
+      const problems = problemsOf(t, { SERVICE_API_KEY: STRONG, [name]: value });
+      const expected = `${name} (environment): must be a whole number from ${range}`;
+      assert.deepEqual(problems, [expected], JSON.stringify(value));
     }
   });
 }
 
-const BAD_WORDS: readonly (readonly [string, readonly string[]])[] = [
+/** The settings that are words, each with its words and with others. */
+const WORDS: readonly (readonly [name: string, words: string, others: readonly string[]])[] = [
   [
     "LOG_LEVEL",
-    ["INFO", "debug", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"],
+    "silent, error, warn, info",
+    ["INFO", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"],
   ],
-  ["DOCS", ["ON", "true", "1", "yes", "0", "On", "on,off"]],
-  ["SERVICE_ALLOW_WEAK_KEY", ["true", "yes", "on", "2", "01", "10", "-1"]],
+  ["DOCS", "on, off", ["ON", "true", "1", "yes", "0", "On", "on,off"]],
+  ["SERVICE_ALLOW_WEAK_KEY", "1, 0", ["true", "yes", "on", "2", "01", "10", "-1"]],
 ];
-for (const [name, values] of BAD_WORDS) {
-  test(`${name} with another word than its own is one fault, which names them`, () => {
-    for (const value of values) {
-      const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: STRONG, [name]: value });
-      assert.match(
-        fault,
-        new RegExp(`^${name} \\(environment\\): must be one of \\w+(?:, \\w+)+$`),
-      );
-      assert.equal(more.length, 0);
+
+for (const [name, words, others] of WORDS) {
+  test(`${name} must be one of ${words}`, (t) => {
+    for (const value of others) {
+      const problems = problemsOf(t, { SERVICE_API_KEY: STRONG, [name]: value });
+      assert.deepEqual(problems, [`${name} (environment): must be one of ${words}`]);
     }
   });
 }
 
-test("HOST with blanks, line ends or letters beyond ASCII is a fault", () => {
-  for (const value of [" ", "127.0.0.1 ", " ::1", "a b", "a\n", "a\0", "höst", "a\tb"]) {
-    const faults = faultsOf({ SERVICE_API_KEY: STRONG, HOST: value });
-    assert.deepEqual(faults, ["HOST (environment): must be visible ASCII without blanks"]);
+test("HOST must be visible ASCII without blanks", (t) => {
+  for (const value of [" ", "127.0.0.1 ", " ::1", "a b", "a\n", "a\0", "höst", "a\tb", "a\x7f"]) {
+    const problems = problemsOf(t, { SERVICE_API_KEY: STRONG, HOST: value });
+    assert.deepEqual(problems, ["HOST (environment): must be visible ASCII without blanks"]);
   }
 });
 
-const NAMES = [
-  "HOST",
-  "PORT",
-  "WORKERS",
-  "LOG_LEVEL",
-  "DOCS",
-  "PROCESS_DELAY_MS",
-  "MAX_BODY_BYTES",
-  "MAX_IN_FLIGHT",
-  "MAX_CONNECTIONS",
-  "HEADERS_TIMEOUT_MS",
-  "REQUEST_TIMEOUT_MS",
-  "KEEP_ALIVE_TIMEOUT_MS",
-  "SHUTDOWN_DELAY_MS",
-  "SHUTDOWN_TIMEOUT_MS",
-  "SERVICE_ALLOW_WEAK_KEY",
-];
+const NAMES = ["HOST", ...NUMBERS.map(([name]) => name), ...WORDS.map(([name]) => name)];
 
 for (const name of [...NAMES, "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
-  test(`${name} that is set but empty is a fault, not the default nor the value in .env`, () => {
-    const direct = name === "SERVICE_API_KEY_FILE" ? {} : { SERVICE_API_KEY: STRONG };
-    const [fault = "", ...more] = faultsOf({ ...direct, [name]: "" }, `${name}=1\n`);
-    assert.ok(fault.startsWith(`${name} (environment): `), fault);
-    assert.equal(more.length, 0);
-    const [inFile = ""] = faultsOf(direct, `X=1\n${name}=\n`);
+  test(`${name} that is set but empty is a problem: neither default nor .env count`, (t) => {
+    const key = name === "SERVICE_API_KEY_FILE" ? {} : { SERVICE_API_KEY: STRONG };
+    const [problem = "", ...more] = problemsOf(t, { ...key, [name]: "" }, `${name}=1\n`);
+    assert.ok(problem.startsWith(`${name} (environment): `), problem);
+    assert.deepEqual(more, []);
+    const [inFile = ""] = problemsOf(t, key, `X=1\n${name}=\n`);
     assert.ok(inFile.startsWith(`${name} (.env, line 2): `), inFile);
   });
 }
 
-test("an empty SERVICE_API_KEY in the environment is a fault, whatever .env says", () => {
-  const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: "" }, `SERVICE_API_KEY=${STRONG}\n`);
-  assert.match(fault, /^SERVICE_API_KEY \(environment\): is empty: /);
-  assert.equal(more.length, 0);
+test("an empty SERVICE_API_KEY in the environment is a problem, whatever .env has", (t) => {
+  const problems = problemsOf(t, { SERVICE_API_KEY: "" }, `SERVICE_API_KEY=${STRONG}\n`);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? "", /^SERVICE_API_KEY \(environment\): is empty: /);
 });
 
-test("the environment wins over .env, and the last of two lines wins in .env", () => {
-  assert.equal(read({ PORT: "1" }, "PORT=2\n").settings.port, 1);
-  assert.equal(read({}, "PORT=2\nPORT=3\n").settings.port, 3);
-  assert.equal(read({ PORT: undefined }, "PORT=2\n").settings.port, 2);
-  // What the environment overrules isn't looked at.
-  assert.equal(read({ PORT: "1" }, "PORT=abc\n").settings.port, 1);
+/** Which of two values counts: an environment, a `.env`, and the port that results. */
+const PRECEDENCE: readonly (readonly [string, NodeJS.ProcessEnv, string, number])[] = [
+  ["the environment before .env", { PORT: "1" }, "PORT=2\n", 1],
+  ["the last of two lines in .env", {}, "PORT=2\nPORT=3\n", 3],
+  [".env if the environment has undefined", { PORT: undefined }, "PORT=2\n", 2],
+  ["the environment even if .env has a bad value", { PORT: "1" }, "PORT=abc\n", 1],
+];
+
+for (const [what, env, envFile, port] of PRECEDENCE) {
+  test(`PORT is taken from ${what}`, (t) => {
+    assert.equal(configurationOf(t, env, envFile).settings.port, port);
+  });
+}
+
+test("inherited properties of the environment are no variables", (t) => {
+  const env = Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as NodeJS.ProcessEnv;
+  const problems = problemsOf(t, env);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? "", /^SERVICE_API_KEY: no usable key/);
 });
 
-test("names of inherited properties are no variables", () => {
-  const faults = faultsOf(
-    Object.create({ SERVICE_API_KEY: STRONG, PORT: "abc" }) as NodeJS.ProcessEnv,
-  );
-  assert.equal(faults.length, 1);
-  assert.match(faults[0] ?? "", /^SERVICE_API_KEY: no usable key/);
-});
+/** Timeouts that contradict each other, with the problem. */
+const BAD_TIMEOUTS: readonly (readonly [NodeJS.ProcessEnv, string, string])[] = [
+  [
+    { HEADERS_TIMEOUT_MS: "30001" },
+    "",
+    "HEADERS_TIMEOUT_MS (environment): must be at most REQUEST_TIMEOUT_MS (default)",
+  ],
+  [
+    { REQUEST_TIMEOUT_MS: "9999" },
+    "",
+    "HEADERS_TIMEOUT_MS (default): must be at most REQUEST_TIMEOUT_MS (environment)",
+  ],
+  [
+    { HEADERS_TIMEOUT_MS: "2" },
+    "\nREQUEST_TIMEOUT_MS=1\n",
+    "HEADERS_TIMEOUT_MS (environment): must be at most REQUEST_TIMEOUT_MS (.env, line 2)",
+  ],
+  [
+    {},
+    "HEADERS_TIMEOUT_MS=5\nREQUEST_TIMEOUT_MS=4\n",
+    "HEADERS_TIMEOUT_MS (.env, line 1): must be at most REQUEST_TIMEOUT_MS (.env, line 2)",
+  ],
+];
 
-test("HEADERS_TIMEOUT_MS past REQUEST_TIMEOUT_MS is a fault that says where the two came from", () => {
-  const rows: readonly (readonly [NodeJS.ProcessEnv, string | undefined, RegExp])[] = [
-    [{ HEADERS_TIMEOUT_MS: "30001" }, undefined, /environment/],
-    [{ REQUEST_TIMEOUT_MS: "9999" }, undefined, /environment/],
-    [{ HEADERS_TIMEOUT_MS: "2" }, "\nREQUEST_TIMEOUT_MS=1\n", /environment.*\.env, line 2/],
-    [{}, "HEADERS_TIMEOUT_MS=5\nREQUEST_TIMEOUT_MS=4\n", /\.env, line 1.*\.env, line 2/],
-  ];
-  for (const [env, envFile, places] of rows) {
-    const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: STRONG, ...env }, envFile);
-    assert.match(fault, /^HEADERS_TIMEOUT_MS\b.*: must be at most REQUEST_TIMEOUT_MS/);
-    assert.match(fault, places);
-    assert.equal(more.length, 0);
-  }
-  assert.equal(
-    read({ HEADERS_TIMEOUT_MS: "7", REQUEST_TIMEOUT_MS: "7" }).settings.headersTimeoutMs,
-    7,
-  );
+for (const [env, envFile, problem] of BAD_TIMEOUTS) {
+  test(`a problem of two timeouts names both places: ${problem}`, (t) => {
+    assert.deepEqual(problemsOf(t, { SERVICE_API_KEY: STRONG, ...env }, envFile), [problem]);
+  });
+}
+
+test("HEADERS_TIMEOUT_MS may be as long as REQUEST_TIMEOUT_MS", (t) => {
+  const env = { HEADERS_TIMEOUT_MS: "7", REQUEST_TIMEOUT_MS: "7" };
+  assert.equal(configurationOf(t, env).settings.headersTimeoutMs, 7);
 });
 
 /** A value that shows wherever it is printed. */
 const MARK = "MaRkEr";
 
-test("all faults are reported at once, each with its variable and place, and no value is shown", () => {
-  const env = Object.fromEntries(NAMES.slice(0, 8).map((name) => [name, ` ${MARK}`]));
-  const envFile = NAMES.slice(8)
-    .map((name) => `${name}='${MARK}'\n`)
-    .join("");
-  const faults = faultsOf(
-    { ...env, SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: `/${MARK}` },
-    `# c\n${envFile}`,
+test("all problems are reported at once with variable and place, and no value is shown", (t) => {
+  const inEnvironment = NAMES.slice(0, 8);
+  const inFile = NAMES.slice(8);
+  const env = Object.fromEntries(inEnvironment.map((name) => [name, ` ${MARK}`]));
+  const lines = inFile.map((name) => `${name}='${MARK}'\n`);
+  const keys = { SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: `/${MARK}` };
+  const problems = problemsOf(t, { ...env, ...keys }, `# c\n${lines.join("")}`);
+  const places = problems.map((problem) => problem.split(": ")[0]);
+  assert.deepEqual(
+    places.sort(),
+    [
+      ...inEnvironment.map((name) => `${name} (environment)`),
+      ...inFile.map((name, index) => `${name} (.env, line ${index + 2})`),
+      "SERVICE_API_KEY (environment)",
+      "SERVICE_API_KEYS_FILE (environment)",
+    ].sort(),
   );
-  assert.equal(faults.length, NAMES.length + 2, faults.join("\n"));
-  for (const [index, name] of NAMES.entries()) {
-    const place = index < 8 ? "environment" : `.env, line ${index - 6}`;
-    assert.ok(
-      faults.some((fault) => fault.startsWith(`${name} (${place}): `)),
-      name,
-    );
-  }
-  assert.ok(!faults.join("\n").includes(MARK));
+  assert.ok(!problems.join("\n").includes(MARK));
 });
 
-const BROKEN_FILES: readonly (readonly [string, string | Buffer, RegExp])[] = [
-  [
-    "UTF-16 with a byte order mark",
-    Buffer.from(`\ufeffSERVICE_API_KEY=${MARK}\n`, "utf16le"),
-    /^\.env/,
-  ],
-  ["UTF-16 without one", Buffer.from(`SERVICE_API_KEY=${MARK}\n`, "utf16le"), /^\.env/],
-  [
-    "a Latin-1 letter",
-    Buffer.concat([Buffer.from(`X=1\nSERVICE_API_KEY=${MARK}`), Buffer.from([0xe9, 0x0a])]),
-    /line 2/,
-  ],
-  ["a NUL", `X=1\nY=2\nSERVICE_API_KEY=${MARK}\0b\n`, /line 3/],
-  ["a line without =", `${MARK}\nSERVICE_API_KEY=${STRONG}\n`, /^\.env, line 1: /],
-  ["a quote that is never closed", `SERVICE_API_KEY="${MARK}\nX=1\n`, /line 1/],
-  [
-    "a quote before the key that is never closed",
-    `A="${MARK}\nSERVICE_API_KEY=${STRONG}\n`,
-    /line 1/,
-  ],
-  ["text behind a quote", `X=1\nSERVICE_API_KEY="${MARK}"def\n`, /line 2/],
-  ["a reference to nothing", `SERVICE_API_KEY=\${NOPE_${MARK}}\n`, /line 1/],
-];
-for (const [what, envFile, place] of BROKEN_FILES) {
-  test(`a .env with ${what} is a fault with its line, never the text`, () => {
-    const faults = faultsOf({}, envFile);
-    assert.match(faults[0] ?? "", place);
-    assert.ok(!faults.join("\n").includes(MARK));
-    // No key is taken from the half that could be read, nor is the environment's enough.
-    assert.match(faultsOf({ SERVICE_API_KEY: STRONG }, envFile)[0] ?? "", place);
-  });
-}
-
-test("a byte order mark, CRLF, CR and blanks in .env are not part of the values", () => {
-  for (const text of [
-    `\ufeffSERVICE_API_KEY=${STRONG}\nPORT=1\n`,
-    `SERVICE_API_KEY=${STRONG}\r\nPORT=1\r\n`,
-    `A=1\rSERVICE_API_KEY=${STRONG}\rPORT=1\r`,
-    `SERVICE_API_KEY=${STRONG}   \nexport PORT=1\t\n`,
-    `SERVICE_API_KEY = "${STRONG}" # comment\nexport\tPORT='1'`,
-  ]) {
-    const { settings, keys } = readConfiguration({}, directoryWith(text), NOW);
-    assert.deepEqual([settings.port, keys], [1, read({}).keys]);
-  }
-});
-
-/** Runs `action` as a user who may not read what is closed to others; root reads everything. */
-function asNobody<T>(action: () => T): T {
-  if (process.geteuid?.() !== 0) return action();
-  process.seteuid?.(65_534);
-  try {
-    return action();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
-
-test("a .env that can't be read is a fault, with the reason", () => {
-  const asDirectory = directoryWith();
-  mkdirSync(join(asDirectory, ".env"));
-  const asLoop = directoryWith();
-  symlinkSync(".env", join(asLoop, ".env"));
-  const closed = directoryWith(`SERVICE_API_KEY=${STRONG}\n`);
-  chmodSync(join(closed, ".env"), 0);
-  chmodSync(base, 0o755);
-  chmodSync(closed, 0o755);
-  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asDirectory), [
-    ".env: can't be read (EISDIR)",
-  ]);
-  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, asLoop), [
-    ".env: can't be read (ELOOP)",
-  ]);
-  asNobody(() => {
-    assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, closed), [
-      ".env: can't be read (EACCES)",
-    ]);
-  });
-});
-
-test("a .env that is empty, or a dangling link, has no variables and no fault", () => {
-  assert.deepEqual(read({}, "").settings, DEFAULTS);
-  const directory = directoryWith();
-  symlinkSync("nowhere", join(directory, ".env"));
-  assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG }, undefined, directory), []);
-});
-
-test("a .env with a key that others may read is warned about, one without a key is not", () => {
-  const row = (mode: number, text: string): readonly string[] => {
-    const directory = directoryWith(text);
-    chmodSync(join(directory, ".env"), mode);
-    const key = text.includes("KEY") ? {} : { SERVICE_API_KEY: STRONG };
-    return readConfiguration(key, directory, NOW).warnings;
-  };
-  for (const mode of [0o644, 0o640, 0o604, 0o666, 0o444]) {
-    assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), [
-      ".env: can be read by group or others: chmod 600 it",
-    ]);
-    assert.deepEqual(row(mode, "PORT=1\n"), []);
-  }
-  for (const mode of [0o600, 0o400, 0o700, 0o620, 0o611])
-    assert.deepEqual(row(mode, `SERVICE_API_KEY=${STRONG}\n`), []);
-});
-
-const WEAK = "weak-key";
-
-test("a weak key is warned about on a loopback HOST", () => {
-  for (const host of [undefined, "127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"]) {
-    const { warnings } = readConfiguration(
-      { SERVICE_API_KEY: WEAK, HOST: host },
-      directoryWith(),
-      NOW,
-    );
-    assert.equal(warnings.length, 1);
-    assert.match(
-      warnings[0] ?? "",
-      /^SERVICE_API_KEY \(environment\): is shorter than 32 characters/,
-    );
-    assert.ok(!warnings[0]?.includes(WEAK));
-  }
-});
-
-test("a weak key is a fault on any other HOST, with the way to allow it", () => {
-  for (const host of [
-    "0.0.0.0",
-    "::",
-    "10.0.0.1",
-    "example.com",
-    "127.0.0.1.example.com",
-    "localhost.example.com",
-    "::2",
-    "[::1]",
-    "1127.0.0.1",
-  ]) {
-    const [fault = "", ...more] = faultsOf({ SERVICE_API_KEY: WEAK, HOST: host });
-    assert.match(fault, /^SERVICE_API_KEY \(environment\): is shorter .*SERVICE_ALLOW_WEAK_KEY=1$/);
-    assert.equal(more.length, 0);
-    assert.deepEqual(
-      faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" }),
-      [],
-    );
-    assert.equal(
-      faultsOf({ SERVICE_API_KEY: WEAK, HOST: host, SERVICE_ALLOW_WEAK_KEY: "0" }).length,
-      1,
-    );
-    assert.deepEqual(faultsOf({ SERVICE_API_KEY: STRONG, HOST: host }), []);
-  }
-});
-
-describe("the program", { concurrency: 4 }, () => {
-  /** What it writes and ends with. */
-  async function run(
-    env: NodeJS.ProcessEnv,
-    envFile?: string | Buffer,
-  ): Promise<{ code: number | string; stdout: string; stderr: string }> {
-    const service = spawnService(env, [], directoryWith(envFile));
-    const code = await exitOf(service);
-    return { code, stdout: service.stdout(), stderr: service.stderr() };
-  }
-
-  test("with faulty settings it ends with 78, one line for each on stderr, and no value anywhere", async () => {
-    const env = {
-      SERVICE_API_KEY: `${MARK}\u00e9`,
-      PORT: MARK,
-      LOG_LEVEL: MARK,
-      HOST: `${MARK} x`,
-      MAX_BODY_BYTES: `-${MARK}`,
-    };
-    const { code, stdout, stderr } = await run(env, `WORKERS=${MARK}\nDOCS=${MARK}\n`);
-    assert.deepEqual([code, stdout], [78, ""]);
-    const faults = stderr.trimEnd().split("\n");
-    assert.deepEqual(faults.map((line) => line.replace(/ \(.*/, "")).sort(), [
-      "DOCS",
-      "HOST",
-      "LOG_LEVEL",
-      "MAX_BODY_BYTES",
-      "PORT",
-      "SERVICE_API_KEY",
-      "WORKERS",
-    ]);
-    assert.ok(!stderr.includes(MARK));
-  });
-
-  const missing: readonly (readonly [string, string | undefined])[] = [
-    ["no .env", undefined],
-    ["an empty one", ""],
-    ["a .env without the line", "PORT=0\n"],
-    ["SERVICE_API_KEY=", "SERVICE_API_KEY=\n"],
-    ["SERVICE_API_KEY=   ", "SERVICE_API_KEY=   \n"],
-    ['SERVICE_API_KEY=""', 'SERVICE_API_KEY=""\n'],
-    ["SERVICE_API_KEY= # comment", "SERVICE_API_KEY= # comment\n"],
-    ["the name alone", "SERVICE_API_KEY\n"],
+test("SettingsError has every problem with place and message", () => {
+  const problems = [
+    { place: "PORT (environment)", message: "must be 1" },
+    { place: ".env", message: "can't be read" },
   ];
-  for (const [what, envFile] of missing) {
-    test(`with ${what} it refuses to start in one line that names SERVICE_API_KEY`, async () => {
-      const { code, stdout, stderr } = await run({ PORT: "0" }, envFile);
-      assert.deepEqual([code, stdout], [78, ""]);
-      assert.ok(stderr.includes("SERVICE_API_KEY"));
-      assert.ok(stderr.trimEnd().split("\n").length <= 2, stderr);
-    });
-  }
+  const error = new SettingsError(problems);
+  assert.deepEqual(error.problems, problems);
+  assert.equal(error.message, "PORT (environment): must be 1\n.env: can't be read");
+});
 
-  test("with faulty settings and WORKERS=2 it ends before it starts a worker", async () => {
-    const { code, stdout, stderr } = await run({ WORKERS: "2", PORT: "x" });
-    assert.deepEqual([code, stdout], [78, ""]);
-    assert.equal(stderr.trimEnd().split("\n").length, 2);
+test("the sandbox is granted .env, even if it does not exist, and nothing else", (t) => {
+  const directory = directoryWith(t);
+  const env = { SERVICE_API_KEY: STRONG };
+  const { sandboxGrants } = readConfiguration(env, directory, NOW);
+  assert.deepEqual(sandboxGrants, { files: [join(directory, ".env")], processes: false });
+});
+
+test("the sandbox is granted key files by absolute paths, and starting workers", (t) => {
+  const directory = tempDirectory(t, {
+    ".env": "SERVICE_API_KEYS_FILE=./keys\n",
+    key: STRONG,
+    keys: `ci sha256:${"1".repeat(64)}\n`,
   });
+  const env = { SERVICE_API_KEY_FILE: "key", WORKERS: "2" };
+  const { sandboxGrants } = readConfiguration(env, directory, NOW);
+  const files = [".env", "key", "keys"].map((name) => join(directory, name));
+  assert.deepEqual(sandboxGrants, { files, processes: true });
 });

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  formatProblem,
+  placeOf,
+  readChoice,
+  readNumber,
+  readText,
+  type SettingsReader,
+  type Variable,
+} from "../../src/config/reader.ts";
+
+/** A reader of one variable, NAME, that is set in line 7 of `.env`. */
+function readerOf(value: string | undefined): SettingsReader {
+  const lookup = (name: string): Variable | undefined => {
+    if (name !== "NAME" || value === undefined) return undefined;
+    return { name, value, source: ".env", line: 7 };
+  };
+  return { lookup, directory: "/", now: 0, problems: [], warnings: [] };
+}
+
+test("a place names the variable, and the environment or the line of .env", () => {
+  const variable = { name: "PORT", value: "secret", line: undefined };
+  assert.equal(placeOf({ ...variable, source: "environment" }), "PORT (environment)");
+  assert.equal(placeOf({ ...variable, source: ".env", line: 12 }), "PORT (.env, line 12)");
+});
+
+test("a problem is one line of place and message", () => {
+  assert.equal(
+    formatProblem({ place: "PORT (environment)", message: "must be 1" }),
+    "PORT (environment): must be 1",
+  );
+});
+
+/** Returns what `read` returns for a value, and the problems as lines. */
+function outcome<Value>(
+  read: (reader: SettingsReader) => Value,
+  value: string | undefined,
+): [Value, string[]] {
+  const reader = readerOf(value);
+  const result = read(reader);
+  assert.deepEqual(reader.warnings, []);
+  return [result, reader.problems.map(formatProblem)];
+}
+
+const text = (reader: SettingsReader): string =>
+  readText(reader, {
+    name: "NAME",
+    fallback: "the fallback",
+    rule: "in small letters",
+    isValid: (value) => /^[a-z]+$/.test(value),
+  });
+
+test("readText returns a valid value, and the fallback for an unset variable", () => {
+  assert.deepEqual(outcome(text, "abc"), ["abc", []]);
+  assert.deepEqual(outcome(text, undefined), ["the fallback", []]);
+});
+
+for (const value of ["", "ABC", "abc ", "abc\n"]) {
+  test(`readText reports ${JSON.stringify(value)} and returns the fallback`, () => {
+    const problem = "NAME (.env, line 7): must be in small letters";
+    assert.deepEqual(outcome(text, value), ["the fallback", [problem]]);
+  });
+}
+
+const number = (reader: SettingsReader): number =>
+  readNumber(reader, { name: "NAME", fallback: 5, min: 1, max: 4_000_000_000 });
+
+test("readNumber returns whole numbers from min to max", () => {
+  assert.deepEqual(outcome(number, undefined), [5, []]);
+  for (const [value, result] of [
+    ["1", 1],
+    ["007", 7],
+    ["4000000000", 4_000_000_000],
+  ] as const) {
+    assert.deepEqual(outcome(number, value), [result, []]);
+  }
+});
+
+/** Texts that are not whole numbers from 1 to 4,000,000,000. */
+const BAD_NUMBERS: readonly string[] = [
+  "",
+  "0",
+  "4000000001",
+  "99999999999",
+  "00000000001",
+  "abc",
+  "-1",
+  "+1",
+  "1.5",
+  "1e3",
+  "0x10",
+  " 1",
+  "1 ",
+  "1\n",
+  "\t1",
+  "1\0",
+  "1,000",
+  "1_000",
+  "NaN",
+  "Infinity",
+  "١",
+  "1ms",
+  "1;",
+  "true",
+];
+
+for (const value of BAD_NUMBERS) {
+  test(`readNumber reports ${JSON.stringify(value)} and returns the fallback`, () => {
+    const problem = "NAME (.env, line 7): must be a whole number from 1 to 4000000000";
+    assert.deepEqual(outcome(number, value), [5, [problem]]);
+  });
+}
+
+const choice = (reader: SettingsReader): "on" | "off" =>
+  readChoice(reader, { name: "NAME", fallback: "off", choices: ["on", "off"] });
+
+test("readChoice returns one of its words", () => {
+  assert.deepEqual(outcome(choice, undefined), ["off", []]);
+  assert.deepEqual(outcome(choice, "on"), ["on", []]);
+});
+
+for (const value of ["", "ON", "On", "on ", " on", "on\n", "on,off", "true", "1", "__proto__"]) {
+  test(`readChoice reports ${JSON.stringify(value)} and returns the fallback`, () => {
+    const problem = "NAME (.env, line 7): must be one of on, off";
+    assert.deepEqual(outcome(choice, value), ["off", [problem]]);
+  });
+}
