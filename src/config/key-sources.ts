@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 
 import {
@@ -10,6 +9,7 @@ import {
   weaknessOf,
 } from "../auth/keys.ts";
 import { parseKeysFile } from "../auth/keys-file.ts";
+import { modeWarning, readRegularFile, shownPath } from "./file.ts";
 import { placeOf, type SettingsReader, type Variable } from "./reader.ts";
 
 /** What to demand of the keys. */
@@ -29,6 +29,16 @@ const NO_KEY =
   "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
 
 /**
+ * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url,
+ * and no "/" first.
+ */
+const KEY_LIKE = /^[\w+=-][\w+/=-]{31,}$/;
+
+/** A path is shown if it can't be read, but a secret must not be. */
+const KEY_AS_PATH =
+  "names no file that can be read, and looks like a key: set SERVICE_API_KEY to the key itself";
+
+/**
  * Reads the keys of all sources: SERVICE_API_KEY or SERVICE_API_KEY_FILE, whose key is named
  * `default`, and SERVICE_API_KEYS_FILE. Adds to the reader's problems and warnings; never throws.
  */
@@ -43,13 +53,6 @@ export function readKeys(reader: SettingsReader, rules: KeyRules): KeySet {
   }
   warnings.push(...keyWarnings(keys, now));
   return keys;
-}
-
-/** Warns if group or others can read the file. A file whose mode is unknown gives no warning. */
-export function modeWarnings(path: string, label: string): string[] {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-  if ((mode & 0o044) === 0) return [];
-  return [`${label}: can be read by group or others: chmod 600 it`];
 }
 
 /** Reads the key named `default`: a set of one, or an empty set. */
@@ -112,15 +115,20 @@ function readNamedKeys(reader: SettingsReader, others: KeySet): KeySet {
 
 /** Reads the file that a variable names. If that fails, it is a problem. */
 function readFile(reader: SettingsReader, variable: Variable): Buffer | undefined {
-  const path = resolve(reader.directory, variable.value);
   const place = placeOf(variable);
-  try {
-    const bytes = readFileSync(path);
-    reader.warnings.push(...modeWarnings(path, `${place}: the file`));
-    return bytes;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    reader.problems.push({ place, message: `the file can't be read (${code})` });
+  if (variable.value === "") {
+    reader.problems.push({ place, message: "is empty: set it to the path of a file, or unset it" });
     return undefined;
   }
+  const path = resolve(reader.directory, variable.value);
+  const file = readRegularFile(path);
+  if (file.kind === "problem") {
+    const message = KEY_LIKE.test(variable.value) ? KEY_AS_PATH : file.message;
+    reader.problems.push({ place, message });
+    return undefined;
+  }
+  const warning = modeWarning(file.mode);
+  if (warning !== undefined)
+    reader.warnings.push(`${place}: the file ${shownPath(path)} ${warning}`);
+  return file.bytes;
 }

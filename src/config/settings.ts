@@ -1,18 +1,12 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { KeySet } from "../auth/keys.ts";
 import type { Limits } from "../http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
-import {
-  type DotenvEntry,
-  DotenvError,
-  type DotenvProblem,
-  type Environment,
-  readDotenv,
-} from "./dotenv.ts";
-import { modeWarnings, readKeys } from "./key-sources.ts";
+import type { DotenvEntry, Environment } from "./dotenv.ts";
+import { readEnvFile } from "./env-file.ts";
+import { readKeys } from "./key-sources.ts";
 import {
   formatProblem,
   type NumberOptions,
@@ -113,41 +107,13 @@ export function readConfiguration(env: Environment, directory: string, now: numb
   const problems: SettingsProblem[] = [];
   const warnings: string[] = [];
   const envFile = join(directory, ".env");
-  const entries = readEnvFile(envFile, env, problems);
+  const entries = readEnvFile(envFile, env, { problems, warnings });
   const lookup = (name: string): Variable | undefined => findVariable(name, env, entries);
   const reader: SettingsReader = { lookup, directory, now, problems, warnings };
   const settings = readSettings(reader);
   const keys = readKeys(reader, { allowWeak: isWeakKeyAllowed(reader, settings.host) });
   if (problems.length > 0) throw new SettingsError(problems);
-  if (lookup("SERVICE_API_KEY")?.source === ".env") {
-    warnings.push(...modeWarnings(envFile, ".env"));
-  }
   return { settings, keys, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
-}
-
-/** Reads the pairs of `.env`. A file that doesn't exist has none. */
-function readEnvFile(
-  path: string,
-  env: Environment,
-  problems: SettingsProblem[],
-): ReadonlyMap<string, DotenvEntry> {
-  try {
-    return readDotenv(readFileSync(path), env);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof DotenvError) {
-      problems.push(...error.problems.map(settingsProblemOf));
-    } else if (code !== "ENOENT") {
-      problems.push({ place: ".env", message: `can't be read (${code})` });
-    }
-    return new Map();
-  }
-}
-
-function settingsProblemOf({ line, name, message }: DotenvProblem): SettingsProblem {
-  const place =
-    name === undefined ? `.env, line ${line}` : placeOf({ name, value: "", source: ".env", line });
-  return { place, message };
 }
 
 /** Looks into the environment first. A variable that is set to an empty value is set. */

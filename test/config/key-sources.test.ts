@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
-import { modeWarnings, readKeys } from "../../src/config/key-sources.ts";
+import { readKeys } from "../../src/config/key-sources.ts";
 import {
   formatProblem,
   type SettingsProblem,
@@ -236,30 +237,67 @@ test("every bad line of a keys file is a problem with its number and without its
   assert.ok(keys.every(({ name }) => name === "default"));
 });
 
+const FILE_VARIABLES = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"];
+
 /** Paths that can't be read, in the directory that unreadable() makes. */
-const UNREADABLE: readonly (readonly [path: string, code: string])[] = [
-  ["missing", "ENOENT"],
-  ["/missing/at/the/root", "ENOENT"],
-  ["folder", "EISDIR"],
-  ["loop", "ELOOP"],
-  ["key/below", "ENOTDIR"],
-  ["x".repeat(300), "ENAMETOOLONG"],
-  ["a\0b", "ERR_INVALID_ARG_VALUE"],
+const UNREADABLE: readonly (readonly [path: string, message: string])[] = [
+  ["missing", "can't be read (ENOENT)"],
+  ["/missing/at/the/root", "can't be read (ENOENT)"],
+  ["folder", "is not a regular file"],
+  ["/dev/zero", "is not a regular file"],
+  ["fifo", "is not a regular file"],
+  ["large", "is larger than 1 MiB"],
+  ["loop", "can't be read (ELOOP)"],
+  ["key/below", "can't be read (ENOTDIR)"],
+  [".".repeat(300), "can't be read (ENAMETOOLONG)"],
 ];
 
 function unreadable(t: TestContext): string {
-  const directory = tempDirectory(t, { key: STRONG });
+  const directory = tempDirectory(t, { key: STRONG, large: "" });
   mkdirSync(join(directory, "folder"));
   symlinkSync("loop", join(directory, "loop"));
+  execFileSync("mkfifo", [join(directory, "fifo")]);
+  truncateSync(join(directory, "large"), 600 * 1_048_576);
   return directory;
 }
 
-for (const [path, code] of UNREADABLE) {
-  test(`a file ${JSON.stringify(path.slice(0, 20))} can't be read: a problem with ${code}`, (t) => {
+for (const [path, message] of UNREADABLE) {
+  test(`the key file ${path.slice(0, 20)} ${message}: a problem with its path`, (t) => {
     const directory = unreadable(t);
-    for (const name of ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) {
-      const problem = problemOf({ [name]: path }, { directory });
-      assert.equal(problem, `${name} (environment): the file can't be read (${code})`);
+    for (const name of FILE_VARIABLES) {
+      const { problems } = read({ [name]: path }, { directory });
+      const shown = resolve(directory, path);
+      assert.deepEqual(problems, [`${name} (environment): the file ${shown} ${message}`]);
+    }
+  });
+}
+
+test("a path with a NUL or a line end is a problem of one line", () => {
+  for (const name of FILE_VARIABLES) {
+    const { problems } = read({ [name]: "/a\0b\nc" });
+    const expected = `${name} (environment): the file /a?b?c can't be read (ERR_INVALID_ARG_VALUE)`;
+    assert.deepEqual(problems, [expected]);
+  }
+});
+
+test("an empty path is a problem that says so", () => {
+  for (const name of FILE_VARIABLES) {
+    assert.match(problemOf({ [name]: "" }), /^\w+ \(environment\): is empty: /);
+  }
+});
+
+/** Keys that somebody may take for the value of a variable that names a file. */
+const KEYS_AS_PATHS: readonly string[] = [
+  STRONG,
+  "0123456789abcdef0123456789abcdef",
+  "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=",
+  "q83vASNFZ4mrze8/I0VniavN7wEjRWeJq83v+SNFZ4k=",
+];
+
+for (const key of KEYS_AS_PATHS) {
+  test(`a key like ${key.slice(0, 16)}… in place of a path is not shown`, () => {
+    for (const name of FILE_VARIABLES) {
+      assert.match(problemOf({ [name]: key }), /looks like a key: set SERVICE_API_KEY/);
     }
   });
 }
@@ -296,19 +334,29 @@ test("a key that has expired, or will within 14 days, is a warning with its name
   assert.deepEqual(starts, ["key gone expired", "key soon expires"]);
 });
 
-for (const mode of [0o644, 0o640, 0o604, 0o666, 0o440]) {
+const OPEN_MODES: readonly (readonly [mode: number, verbs: string])[] = [
+  [0o644, "read"],
+  [0o440, "read"],
+  [0o622, "written"],
+  [0o666, "read and written"],
+];
+
+for (const [mode, verbs] of OPEN_MODES) {
   test(`key files of mode ${mode.toString(8)} are a warning each`, (t) => {
     const directory = tempDirectory(t, { key: STRONG, keys: lineOf("ci", OTHER) });
     for (const name of ["key", "keys"]) chmodSync(join(directory, name), mode);
     const variables = { SERVICE_API_KEY_FILE: "key", SERVICE_API_KEYS_FILE: "keys" };
     const { warnings, problems } = read(variables, { directory });
-    const text = "(environment): the file: can be read by group or others: chmod 600 it";
+    const text = `can be ${verbs} by group or others: chmod 600 it`;
     assert.deepEqual(problems, []);
-    assert.deepEqual(warnings, [`SERVICE_API_KEY_FILE ${text}`, `SERVICE_API_KEYS_FILE ${text}`]);
+    assert.deepEqual(warnings, [
+      `SERVICE_API_KEY_FILE (environment): the file ${directory}/key ${text}`,
+      `SERVICE_API_KEYS_FILE (environment): the file ${directory}/keys ${text}`,
+    ]);
   });
 }
 
-for (const mode of [0o600, 0o400, 0o611, 0o622]) {
+for (const mode of [0o600, 0o400, 0o611]) {
   test(`a key file of mode ${mode.toString(8)} is no warning`, (t) => {
     const variables = keyFile(t, STRONG);
     chmodSync(variables["SERVICE_API_KEY_FILE"] ?? "", mode);
@@ -325,10 +373,6 @@ test("of a link, the mode of the file behind it counts, as in a mounted Kubernet
     (path) => read({ SERVICE_API_KEY_FILE: path }, { directory }).warnings.length,
   );
   assert.deepEqual(warnings, [0, 1]);
-});
-
-test("a file without a mode is no warning", (t) => {
-  assert.deepEqual(modeWarnings(join(tempDirectory(t), "missing"), "x"), []);
 });
 
 test("neither keys, problems nor warnings have the plaintext", () => {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 
 import { readConfiguration } from "../../src/config/settings.ts";
 import {
+  asOtherUser,
   configurationOf,
   directoryWith,
   NOW,
@@ -92,29 +94,24 @@ test("a .env that does not exist, is empty, or is a dangling link has no variabl
   }
 });
 
-test("a .env that is a directory or a link to itself is a problem with the reason", (t) => {
-  const asDirectory = directoryWith(t);
-  mkdirSync(join(asDirectory, ".env"));
-  const asLoop = directoryWith(t);
-  symlinkSync(".env", join(asLoop, ".env"));
-  for (const [directory, code] of [
-    [asDirectory, "EISDIR"],
-    [asLoop, "ELOOP"],
-  ] as const) {
-    const expected = [`.env: can't be read (${code})`];
-    assert.deepEqual(problemsIn(directory, KEY_IN_ENVIRONMENT), expected);
-  }
-});
+/** Makes something at the path of a `.env` that can't be read. */
+const UNREADABLE: readonly (readonly [message: string, make: (path: string) => void])[] = [
+  ["is not a regular file", (path) => mkdirSync(path)],
+  ["is not a regular file", (path) => execFileSync("mkfifo", [path])],
+  ["is not a regular file", (path) => symlinkSync("/dev/zero", path)],
+  ["can't be read (ELOOP)", (path) => symlinkSync(".env", path)],
+  ["is larger than 1 MiB", (path) => writeFileSync(path, "#".repeat(1_048_577))],
+];
 
-/** Runs `action` as a user who may not read what is closed to others; root reads everything. */
-function asOtherUser<T>(action: () => T): T {
-  if (process.geteuid?.() !== 0) return action();
-  process.seteuid?.(65_534);
-  try {
-    return action();
-  } finally {
-    process.seteuid?.(0);
-  }
+for (const [index, [message, make]] of UNREADABLE.entries()) {
+  test(`a .env that ${message} is a problem with its path (${index})`, (t) => {
+    const directory = directoryWith(t);
+    const path = join(directory, ".env");
+    make(path);
+    assert.deepEqual(problemsIn(directory, KEY_IN_ENVIRONMENT), [
+      `.env: the file ${path} ${message}`,
+    ]);
+  });
 }
 
 test("a .env that the user may not read is a problem with the reason", (t) => {
@@ -122,69 +119,62 @@ test("a .env that the user may not read is a problem with the reason", (t) => {
   chmodSync(join(directory, ".env"), 0);
   chmodSync(directory, 0o755);
   const problems = asOtherUser(() => problemsIn(directory, KEY_IN_ENVIRONMENT));
-  assert.deepEqual(problems, [".env: can't be read (EACCES)"]);
+  assert.deepEqual(problems, [`.env: the file ${directory}/.env can't be read (EACCES)`]);
 });
 
-/** The warnings about a `.env` of this mode. */
-function modeWarnings(directory: string, mode: number): readonly string[] {
+/** Returns the warnings about a `.env` of this mode. */
+function modeWarnings(t: TestContext, mode: number, envFile: string): readonly string[] {
+  const directory = directoryWith(t, envFile);
   chmodSync(join(directory, ".env"), mode);
-  return readConfiguration({ SERVICE_API_KEY: undefined }, directory, NOW).warnings;
+  const key = envFile.includes("SERVICE_API_KEY") ? {} : KEY_IN_ENVIRONMENT;
+  writeFileSync(join(directory, "key"), STRONG, { mode: 0o600 });
+  writeFileSync(join(directory, "keys"), `ci sha256:${"1".repeat(64)}`, { mode: 0o600 });
+  return readConfiguration(key, directory, NOW).warnings;
 }
 
-for (const mode of [0o644, 0o640, 0o604, 0o666, 0o444]) {
-  test(`a .env of mode ${mode.toString(8)} with a key is a warning`, (t) => {
-    const directory = directoryWith(t, `SERVICE_API_KEY=${STRONG}\n`);
-    const warning = ".env: can be read by group or others: chmod 600 it";
-    assert.deepEqual(modeWarnings(directory, mode), [warning]);
-  });
-
-  test(`a .env of mode ${mode.toString(8)} without a key is no warning`, (t) => {
-    const directory = directoryWith(t, "PORT=1\n");
-    chmodSync(join(directory, ".env"), mode);
-    assert.deepEqual(readConfiguration(KEY_IN_ENVIRONMENT, directory, NOW).warnings, []);
-  });
-}
-
-for (const mode of [0o600, 0o400, 0o700, 0o620, 0o611]) {
-  test(`a .env of mode ${mode.toString(8)} with a key is no warning`, (t) => {
-    const directory = directoryWith(t, `SERVICE_API_KEY=${STRONG}\n`);
-    assert.deepEqual(modeWarnings(directory, mode), []);
-  });
-}
-
-const WEAK = "weak-key";
-const WEAKNESS = "SERVICE_API_KEY (environment): is shorter than 32 characters";
-
-for (const host of [undefined, "127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"]) {
-  test(`with HOST ${host ?? "unset"}, a weak key is a warning`, (t) => {
-    const { warnings } = configurationOf(t, { SERVICE_API_KEY: WEAK, HOST: host });
-    assert.equal(warnings.length, 1);
-    assert.ok(warnings[0]?.startsWith(WEAKNESS));
-    assert.ok(!warnings[0]?.includes(WEAK));
-  });
-}
-
-const OTHER_HOSTS = [
-  "0.0.0.0",
-  "::",
-  "10.0.0.1",
-  "example.com",
-  "127.0.0.1.example.com",
-  "localhost.example.com",
-  "::2",
-  "[::1]",
-  "1127.0.0.1",
+/** Files that hold a key or name a file that does. */
+const WITH_KEYS: readonly string[] = [
+  `SERVICE_API_KEY=${STRONG}\n`,
+  "SERVICE_API_KEY_FILE=key\n",
+  "SERVICE_API_KEYS_FILE=keys\n",
 ];
 
-for (const host of OTHER_HOSTS) {
-  test(`with HOST ${host}, a weak key is a problem unless SERVICE_ALLOW_WEAK_KEY=1`, (t) => {
-    const env = { SERVICE_API_KEY: WEAK, HOST: host };
-    for (const choice of [{}, { SERVICE_ALLOW_WEAK_KEY: "0" }]) {
-      const [problem = "", ...more] = problemsOf(t, { ...env, ...choice });
-      assert.ok(problem.startsWith(WEAKNESS) && problem.endsWith("SERVICE_ALLOW_WEAK_KEY=1"));
-      assert.deepEqual(more, []);
-    }
-    assert.deepEqual(problemsOf(t, { ...env, SERVICE_ALLOW_WEAK_KEY: "1" }), []);
-    assert.deepEqual(problemsOf(t, { SERVICE_API_KEY: STRONG, HOST: host }), []);
+const WITHOUT_KEYS = "PORT=1\n";
+
+/** Modes, and what others can do with a file. */
+const OPEN_MODES: readonly (readonly [mode: number, verbs: string])[] = [
+  [0o644, "read"],
+  [0o640, "read"],
+  [0o604, "read"],
+  [0o444, "read"],
+  [0o620, "written"],
+  [0o602, "written"],
+  [0o666, "read and written"],
+];
+
+for (const [mode, verbs] of OPEN_MODES) {
+  const warning = `.env: can be ${verbs} by group or others: chmod 600 it`;
+
+  test(`a .env of mode ${mode.toString(8)} that holds or names keys is a warning`, (t) => {
+    for (const envFile of WITH_KEYS) assert.deepEqual(modeWarnings(t, mode, envFile), [warning]);
+  });
+
+  test(`a .env of mode ${mode.toString(8)} without keys is a warning if others can write`, (t) => {
+    const expected = verbs === "read" ? [] : [warning];
+    assert.deepEqual(modeWarnings(t, mode, WITHOUT_KEYS), expected);
   });
 }
+
+for (const mode of [0o600, 0o400, 0o700, 0o611]) {
+  test(`a .env of mode ${mode.toString(8)} is no warning`, (t) => {
+    for (const envFile of [...WITH_KEYS, WITHOUT_KEYS]) {
+      assert.deepEqual(modeWarnings(t, mode, envFile), []);
+    }
+  });
+}
+
+test("a key in .env counts for the warning even if the environment has another", (t) => {
+  const directory = directoryWith(t, `SERVICE_API_KEY=${STRONG}\n`);
+  chmodSync(join(directory, ".env"), 0o644);
+  assert.equal(readConfiguration(KEY_IN_ENVIRONMENT, directory, NOW).warnings.length, 1);
+});

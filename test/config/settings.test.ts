@@ -211,7 +211,7 @@ test("all problems are reported at once with variable and place, and no value is
   const inFile = NAMES.slice(8);
   const env = Object.fromEntries(inEnvironment.map((name) => [name, ` ${MARK}`]));
   const lines = inFile.map((name) => `${name}='${MARK}'\n`);
-  const keys = { SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: `/${MARK}` };
+  const keys = { SERVICE_API_KEY: `${MARK} ${MARK}`, SERVICE_API_KEYS_FILE: "" };
   const problems = problemsOf(t, { ...env, ...keys }, `# c\n${lines.join("")}`);
   const places = problems.map((problem) => problem.split(": ")[0]);
   assert.deepEqual(

@@ -48,3 +48,14 @@ export function problemsOf(
 ): readonly string[] {
   return problemsIn(directoryWith(t, envFile), env);
 }
+
+/** Runs `action` as a user who may not read what is closed to others; root reads everything. */
+export function asOtherUser<T>(action: () => T): T {
+  if (process.geteuid?.() !== 0) return action();
+  process.seteuid?.(65_534);
+  try {
+    return action();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
