@@ -88,7 +88,7 @@ const NUMBERS = {
   maxBodyBytes: { name: "MAX_BODY_BYTES", fallback: 1_048_576, min: 1, max: 268_435_456 },
   maxInFlight: { name: "MAX_IN_FLIGHT", fallback: 10_000, min: 1, max: MAX_COUNT },
   maxBodyMemory: { name: "MAX_BODY_MEMORY", fallback: 67_108_864, min: 1, max: MAX_COUNT },
-  maxConnections: { name: "MAX_CONNECTIONS", fallback: 4096, min: 1, max: MAX_COUNT },
+  maxConnections: { name: "MAX_CONNECTIONS", fallback: 3000, min: 1, max: MAX_COUNT },
   headersTimeoutMs: { name: "HEADERS_TIMEOUT_MS", fallback: 10_000, min: 1, max: MAX_DELAY },
   requestTimeoutMs: { name: "REQUEST_TIMEOUT_MS", fallback: 30_000, min: 1, max: MAX_DELAY },
   keepAliveTimeoutMs: { name: "KEEP_ALIVE_TIMEOUT_MS", fallback: 65_000, min: 1, max: MAX_DELAY },
