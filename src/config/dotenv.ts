@@ -72,6 +72,11 @@ interface Head {
   readonly hasEquals: boolean;
 }
 
+/** What a value is with its references replaced, or what one of them stands for. */
+type Expansion =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "problem"; readonly message: string };
+
 /** Returns the value of a name that a reference may use; undefined if it has none. */
 type Find = (name: string) => string | undefined;
 
@@ -95,6 +100,19 @@ const UNDEFINED =
   "or write a literal ${ as ${:-$}{";
 const NESTED =
   "a default may not hold ${: define the name instead, or write every literal ${ as ${:-$}{";
+const GROWN_VALUE = "the value grows past 1 MiB by its references: shorten what they stand for";
+const GROWN_FILE =
+  "the values of this file grow by more than 16 MiB through references: use fewer of them";
+const TOO_MANY = "there are more than 10000 problems, here and below: correct those above first";
+
+/** After so many problems a file is not read further. */
+const MAX_PROBLEMS = 10_000;
+
+/** How long references may make a value, in characters. */
+const MAX_VALUE_LENGTH = 1_048_576;
+
+/** By how much references may lengthen all values of a file, in characters. */
+const MAX_GROWTH = 16 * MAX_VALUE_LENGTH;
 
 // blank: Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
 const BLANK =
@@ -164,14 +182,20 @@ export function readDotenv(bytes: Uint8Array, env: Environment = {}): Map<string
   const find: Find = (name) =>
     entries.get(name)?.value ?? (Object.hasOwn(env, name) ? env[name] : undefined);
   let line = 1;
+  let growth = 0;
   for (let start = 0; start < text.length; ) {
     const statement = readStatement(text, start);
     const source = text.slice(start, statement.end);
-    const result = evaluate(statement, source, find);
+    const result = evaluate(statement, source, find, MAX_GROWTH - growth);
     if (result.kind === "problem") {
+      if (problems.length === MAX_PROBLEMS) {
+        problems.push({ line, name: undefined, message: TOO_MANY });
+        break;
+      }
       problems.push({ line, name: result.name, message: result.message });
     } else if (result.kind === "pair") {
       entries.set(result.name, { value: result.value, line });
+      growth += Math.max(0, result.value.length - source.length);
     }
     line += source.split("\n").length;
     start = statement.end + 1;
@@ -195,15 +219,18 @@ function lineOfBadByte(bytes: Uint8Array): number {
   return lines.findIndex((line) => !isUtf8(Buffer.from(line, "latin1"))) + 1;
 }
 
-/** Replaces a pair's references. A pair or a comment may turn out to be a problem. */
-function evaluate(statement: Statement, source: string, find: Find): Statement {
+/**
+ * Replaces a pair's references, which may lengthen its value by `maxGrowth` characters. A pair or a
+ * comment may turn out to be a problem.
+ */
+function evaluate(statement: Statement, source: string, find: Find, maxGrowth: number): Statement {
   if (statement.kind === "problem") return statement;
   const name = statement.kind === "pair" ? statement.name : undefined;
   if (source.includes("\0")) return problemUpTo(statement.end, NUL, name);
   if (statement.kind === "nothing") return statement;
-  const { value, problem } = expand(statement.value, find);
-  if (problem !== undefined) return problemUpTo(statement.end, problem, name);
-  return { ...statement, value };
+  const result = expand(statement.value, find, maxGrowth);
+  if (result.kind === "problem") return problemUpTo(statement.end, result.message, name);
+  return { ...statement, value: result.text };
 }
 
 // statement = nothing / head value
@@ -273,20 +300,35 @@ function endOfLine(text: string, from: number): number {
   return end === -1 ? text.length : end;
 }
 
-/** Replaces each reference in `value` once; `problem` is the first one that has no value. */
-function expand(value: string, find: Find): { value: string; problem: string | undefined } {
-  let problem: string | undefined;
-  const replace = (
-    whole: string,
-    name: string,
-    fallback: string | undefined,
-    last: string,
-  ): string => {
-    if (last !== "}") return whole;
-    if (fallback?.includes("${")) problem ??= NESTED;
-    const found = find(name) ?? fallback;
-    if (found === undefined) problem ??= UNDEFINED;
-    return found ?? "";
-  };
-  return { value: value.replace(REFERENCE, replace), problem };
+/**
+ * Replaces each reference in `value` once, which may lengthen it by `maxGrowth` characters. Returns
+ * the new value, or the first problem.
+ */
+function expand(value: string, find: Find, maxGrowth: number): Expansion {
+  let expanded = "";
+  let end = 0;
+  let growth = 0;
+  for (const { 0: whole, 1: name = "", 2: fallback, 3: last, index } of value.matchAll(REFERENCE)) {
+    if (last !== "}") continue;
+    const found = resolveReference(name, fallback, find);
+    if (found.kind === "problem") return found;
+    growth += found.text.length - whole.length;
+    // The rest can't make up for it: it is shorter than `value`.
+    if (growth > MAX_VALUE_LENGTH) return { kind: "problem", message: GROWN_VALUE };
+    expanded += value.slice(end, index) + found.text;
+    end = index + whole.length;
+  }
+  expanded += value.slice(end);
+  if (growth > 0 && expanded.length > MAX_VALUE_LENGTH) {
+    return { kind: "problem", message: GROWN_VALUE };
+  }
+  if (growth > maxGrowth) return { kind: "problem", message: GROWN_FILE };
+  return { kind: "text", text: expanded };
+}
+
+function resolveReference(name: string, fallback: string | undefined, find: Find): Expansion {
+  if (fallback?.includes("${")) return { kind: "problem", message: NESTED };
+  const text = find(name) ?? fallback;
+  if (text === undefined) return { kind: "problem", message: UNDEFINED };
+  return { kind: "text", text };
 }

@@ -229,3 +229,66 @@ test("a value of a megabyte does not overflow the stack", () => {
   assert.deepEqual(pairsOf(`A="${"\\\\".repeat(size)}"`), [["A", "\\".repeat(size)]]);
   assert.deepEqual(pairsOf(`A=\${${long}:-${long}}`), [["A", long]]);
 });
+
+/** A file whose value A<count> has 2 to the power of `count` characters. */
+function doubling(count: number): string {
+  const pairs = ["A0=x"];
+  for (let i = 1; i <= count; i += 1) pairs.push(`A${i}=\${A${i - 1}}\${A${i - 1}}`);
+  return pairs.join("\n");
+}
+
+const GROWN_VALUE = /^the value grows past 1 MiB by its references/;
+const GROWN_FILE = /^the values of this file grow by more than 16 MiB/;
+
+test("a value may grow to 1 MiB by references", () => {
+  const values = new Map(pairsOf(doubling(20)));
+  assert.equal(values.get("A20"), "x".repeat(1 << 20));
+});
+
+test("a value that grows past 1 MiB by references is a problem of its line", () => {
+  const [problem, ...more] = problemsOf(doubling(21));
+  assert.deepEqual([problem?.line, problem?.name, more], [22, "A21", []]);
+  assert.match(problem?.message ?? "", GROWN_VALUE);
+  assert.match(problemsOf(`${doubling(20)}\nB=\${A20}x`)[0]?.message ?? "", GROWN_VALUE);
+  assert.match(problemsOf("B=${E}${E}", { E: "e".repeat(600_000) })[0]?.message ?? "", GROWN_VALUE);
+});
+
+test("the length of a reference itself does not count for the limit", () => {
+  const text = `${doubling(20)}\nB=\${A20}\${LONG_NAME_OF_NOTHING:-}\n`;
+  assert.equal(new Map(pairsOf(text)).get("B")?.length, 1 << 20);
+});
+
+test("a value that does not grow may be longer than 1 MiB", () => {
+  const long = "x".repeat(1 << 20);
+  const values = new Map(pairsOf(`B=${long}\${:-$}\${LAB_ENV_VAR}`, { LAB_ENV_VAR: "short" }));
+  assert.equal(values.get("B"), `${long}$short`);
+});
+
+test("values may grow by 16 MiB in all; what grows more is a problem", () => {
+  const megabytes = (count: number): string =>
+    `${doubling(19)}\n` + "B=${A19}${A19}\n".repeat(count);
+  assert.equal(problemsOf(megabytes(15)).length, 0);
+  const problems = problemsOf(megabytes(17));
+  assert.notEqual(problems.length, 0);
+  for (const { message } of problems) assert.match(message, GROWN_FILE);
+});
+
+test("many references to a long value take neither memory nor time", () => {
+  const before = process.memoryUsage().rss;
+  const start = process.cpuUsage();
+  const text = `${doubling(20)}\n` + "B=${A20}${A20}${A20}${A20}\nC=${A20}\n".repeat(20_000);
+  assert.ok(problemsOf(text).length > 1000);
+  const { user, system } = process.cpuUsage(start);
+  assert.ok(process.memoryUsage().rss - before < 200 * 1_048_576);
+  assert.ok(user + system < 5_000_000, `${user + system} µs`);
+});
+
+test("the 10,001st problem says that there are more, and is the last", () => {
+  assert.equal(problemsOf("a\n".repeat(10_000)).length, 10_000);
+  for (const count of [10_001, 300_000]) {
+    const problems = problemsOf("a\n".repeat(count));
+    assert.equal(problems.length, 10_001);
+    assert.equal(problems.at(-1)?.line, 10_001);
+    assert.match(problems.at(-1)?.message ?? "", /^there are more than 10000 problems/);
+  }
+});

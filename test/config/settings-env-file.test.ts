@@ -18,6 +18,8 @@ import {
 /** A value that shows wherever it is printed. */
 const MARK = "MaRkEr";
 
+const KEY_IN_ENVIRONMENT = { SERVICE_API_KEY: STRONG };
+
 /** Files that can't be parsed, and the place of the first problem. */
 const BROKEN: readonly (readonly [what: string, envFile: string | Buffer, place: RegExp])[] = [
   [
@@ -68,6 +70,12 @@ for (const [what, envFile, place] of BROKEN) {
   });
 }
 
+test("300,000 bad lines are 10,001 problems, and a line that says so", (t) => {
+  const problems = problemsOf(t, KEY_IN_ENVIRONMENT, "x\n".repeat(300_000));
+  assert.equal(problems.length, 10_001);
+  assert.match(problems.at(-1) ?? "", /^\.env, line 10001: there are more than 10000 problems/);
+});
+
 /** Files with the key STRONG and the port 1. */
 const READABLE: readonly (readonly [what: string, envFile: string])[] = [
   ["a byte order mark", `\ufeffSERVICE_API_KEY=${STRONG}\nPORT=1\n`],
@@ -83,8 +91,6 @@ for (const [what, envFile] of READABLE) {
     assert.deepEqual([settings.port, keys], [1, configurationOf(t, {}).keys]);
   });
 }
-
-const KEY_IN_ENVIRONMENT = { SERVICE_API_KEY: STRONG };
 
 test("a .env that does not exist, is empty, or is a dangling link has no variables", (t) => {
   const dangling = directoryWith(t);
