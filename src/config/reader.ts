@@ -32,14 +32,15 @@ export interface SettingsReader {
   readonly warnings: string[];
 }
 
-/** How to read a setting that is a text. */
-export interface TextOptions {
+/** How to read a setting of any kind. */
+export interface ValueOptions<Value> {
   readonly name: string;
-  /** What an unset variable means. It need not be valid itself. */
-  readonly fallback: string;
+  /** The value of an unset variable. */
+  readonly fallback: Value;
   /** Completes the sentence "must be …". */
   readonly rule: string;
-  readonly isValid: (value: string) => boolean;
+  /** Returns the value that a text stands for; undefined if it is not valid. */
+  readonly parse: (text: string) => Value | undefined;
 }
 
 /** How to read a setting that is a whole number; `min` and `max` are allowed values. */
@@ -67,35 +68,34 @@ export function placeOf({ name, source, line }: Variable): string {
   return source === "environment" ? `${name} (environment)` : `${name} (.env, line ${line})`;
 }
 
-/** Reads a text. If it is not valid, that is a problem, and the result is the fallback. */
-export function readText(reader: SettingsReader, options: TextOptions): string {
+/** Reads a setting. If it is not valid, that is a problem, and the result is the fallback. */
+export function readValue<Value>(reader: SettingsReader, options: ValueOptions<Value>): Value {
   const variable = reader.lookup(options.name);
   if (variable === undefined) return options.fallback;
-  if (options.isValid(variable.value)) return variable.value;
+  const value = options.parse(variable.value);
+  if (value !== undefined) return value;
   reader.problems.push({ place: placeOf(variable), message: `must be ${options.rule}` });
   return options.fallback;
 }
 
-/** Reads a whole number in decimal digits: no sign, no blanks, no exponent. See readText. */
+/** Reads a whole number in decimal digits: no sign, no blanks, no exponent. See readValue. */
 export function readNumber(reader: SettingsReader, options: NumberOptions): number {
   const { name, fallback, min, max } = options;
-  const isValid = (value: string): boolean => {
-    const number = Number(value);
-    return DIGITS.test(value) && number >= min && number <= max;
+  const parse = (text: string): number | undefined => {
+    const number = Number(text);
+    return DIGITS.test(text) && number >= min && number <= max ? number : undefined;
   };
-  const rule = `a whole number from ${min} to ${max}`;
-  return Number(readText(reader, { name, fallback: String(fallback), rule, isValid }));
+  return readValue(reader, { name, fallback, rule: `a whole number from ${min} to ${max}`, parse });
 }
 
-/** Reads one of a few words, spelled exactly like that. See readText. */
+/** Reads one of a few words, spelled exactly like that. See readValue. */
 export function readChoice<Choice extends string>(
   reader: SettingsReader,
   options: ChoiceOptions<Choice>,
 ): Choice {
   const { name, fallback, choices } = options;
-  const isValid = (value: string): boolean => choices.some((choice) => choice === value);
-  const rule = `one of ${choices.join(", ")}`;
-  return readText(reader, { name, fallback, rule, isValid }) as Choice;
+  const parse = (text: string): Choice | undefined => choices.find((choice) => choice === text);
+  return readValue(reader, { name, fallback, rule: `one of ${choices.join(", ")}`, parse });
 }
 
 /** As many digits as the largest limit has, so that Number() is exact. */

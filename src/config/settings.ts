@@ -6,6 +6,7 @@ import type { Limits } from "../http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import type { DotenvEntry, Environment } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
+import { isLoopback, readHost } from "./host.ts";
 import { readKeys } from "./key-sources.ts";
 import {
   formatProblem,
@@ -13,7 +14,6 @@ import {
   placeOf,
   readChoice,
   readNumber,
-  readText,
   type SettingsProblem,
   type SettingsReader,
   type Variable,
@@ -21,7 +21,7 @@ import {
 
 /** How the service is to run. */
 export interface Settings extends Limits {
-  /** HOST: the address or name to listen on. */
+  /** HOST: the IP address or host name to listen on; an IPv6 address has no brackets. */
   readonly host: string;
   /** PORT: 0 means any free port. */
   readonly port: number;
@@ -68,11 +68,6 @@ export class SettingsError extends Error {
     this.problems = problems;
   }
 }
-
-const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/i;
-
-/** RFC 5234's VCHAR. */
-const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
 /** The longest delay of setTimeout(), in ms. With a longer one it fires at once. */
 const MAX_DELAY = 2_147_483_647;
@@ -152,15 +147,6 @@ function readSettings(reader: SettingsReader): Settings {
   return settings;
 }
 
-function readHost(reader: SettingsReader): string {
-  return readText(reader, {
-    name: "HOST",
-    fallback: "127.0.0.1",
-    rule: "visible ASCII without blanks",
-    isValid: (value) => VISIBLE_ASCII.test(value),
-  });
-}
-
 function readWorkers(reader: SettingsReader): number {
   if (reader.lookup("WORKERS")?.value === "auto") return availableParallelism();
   return readNumber(reader, NUMBERS.workers);
@@ -186,7 +172,7 @@ function isWeakKeyAllowed(reader: SettingsReader, host: string): boolean {
     fallback: "0",
     choices: ["1", "0"],
   });
-  return choice === "1" || LOOPBACK.test(host);
+  return choice === "1" || isLoopback(host);
 }
 
 function sandboxGrantsOf(

@@ -6,7 +6,7 @@ import {
   placeOf,
   readChoice,
   readNumber,
-  readText,
+  readValue,
   type SettingsReader,
   type Variable,
 } from "../../src/config/reader.ts";
@@ -44,23 +44,24 @@ function outcome<Value>(
   return [result, reader.problems.map(formatProblem)];
 }
 
-const text = (reader: SettingsReader): string =>
-  readText(reader, {
+const length = (reader: SettingsReader): number =>
+  readValue(reader, {
     name: "NAME",
-    fallback: "the fallback",
+    fallback: -1,
     rule: "in small letters",
-    isValid: (value) => /^[a-z]+$/.test(value),
+    parse: (text) => (/^[a-z]*$/.test(text) ? text.length : undefined),
   });
 
-test("readText returns a valid value, and the fallback for an unset variable", () => {
-  assert.deepEqual(outcome(text, "abc"), ["abc", []]);
-  assert.deepEqual(outcome(text, undefined), ["the fallback", []]);
+test("readValue returns what parse makes of a value, and the fallback if it is not set", () => {
+  assert.deepEqual(outcome(length, "abc"), [3, []]);
+  assert.deepEqual(outcome(length, ""), [0, []]);
+  assert.deepEqual(outcome(length, undefined), [-1, []]);
 });
 
-for (const value of ["", "ABC", "abc ", "abc\n"]) {
-  test(`readText reports ${JSON.stringify(value)} and returns the fallback`, () => {
+for (const value of ["ABC", "abc ", "abc\n"]) {
+  test(`readValue reports ${JSON.stringify(value)} and returns the fallback`, () => {
     const problem = "NAME (.env, line 7): must be in small letters";
-    assert.deepEqual(outcome(text, value), ["the fallback", [problem]]);
+    assert.deepEqual(outcome(length, value), [-1, [problem]]);
   });
 }
 
