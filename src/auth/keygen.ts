@@ -1,6 +1,8 @@
 import { hash, randomBytes } from "node:crypto";
+import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 
+import { KEYGEN } from "./keygen-command.ts";
 import { KEY_NAME } from "./keys-file.ts";
 import { DAY_MS, formatDate, type Key, type KeySet, keyState } from "./keys.ts";
 
@@ -20,7 +22,7 @@ interface KeyRequest {
 }
 
 const USAGE =
-  "usage: npm run keygen [-- NAME [--days N]], NAME: [a-z0-9][a-z0-9_-]{0,31}, N: 1 to 3650\n";
+  `usage: ${KEYGEN} [NAME [--days N]], ` + "NAME: [a-z0-9][a-z0-9_-]{0,31}, N: 1 to 3650\n";
 
 /** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
@@ -35,19 +37,33 @@ const NAME_WIDTH = 32;
  * itself goes to stderr and its line for the keys file to stdout, so that `>>` appends just that;
  * with N it expires N days after `now`, in ms since the epoch. Other arguments give a usage line
  * and exit code 64.
+ *
+ * If `isAppended`, a blank line comes first: the file's last line may lack its end.
  */
-export function keygen(args: string[], now: number): Output {
+export function keygen(args: string[], now: number, isAppended = false): Output {
   const key = `svk_${randomBytes(32).toString("base64url")}`;
-  if (args.length === 0) return { stdout: `SERVICE_API_KEY=${key}\n`, stderr: "", exitCode: 0 };
+  const separator = isAppended ? "\n" : "";
+  if (args.length === 0) {
+    return { stdout: `${separator}SERVICE_API_KEY=${key}\n`, stderr: "", exitCode: 0 };
+  }
   const request = parseRequest(args);
   if (request === undefined) return { stdout: "", stderr: USAGE, exitCode: EXIT_USAGE };
   const { name, days } = request;
   const expires = days === undefined ? "" : ` expires=${formatDate(now + days * DAY_MS)}`;
   return {
-    stdout: `${name} sha256:${hash("sha256", key)}${expires}\n`,
+    stdout: `${separator}${name} sha256:${hash("sha256", key)}${expires}\n`,
     stderr: `The key, shown only now, for the client:\n${key}\nIts line for the keys file:\n`,
     exitCode: 0,
   };
+}
+
+/**
+ * Tells whether output to a file descriptor goes to a file that has content, as after `>>`. A shell
+ * opens that file for writing only, so its last character can't be looked at.
+ */
+export function isAppendedTo(descriptor: number): boolean {
+  const stats = fstatSync(descriptor);
+  return stats.isFile() && stats.size > 0;
 }
 
 /** Parses `NAME [--days N]`; undefined if the arguments are anything else. */
@@ -89,7 +105,9 @@ function formatRow(key: Key, now: number): string {
   return `${name}  ${digits}  ${state}  ${formatDaysLeft(key, now)}\n`;
 }
 
+/** Counts whole days, rounded up: a key made with `--days 90` has 90 left at first. */
 function formatDaysLeft({ expires }: Key, now: number): string {
   if (expires === Infinity) return "never expires";
-  return String(Math.max(0, Math.floor((expires - now) / DAY_MS)));
+  const days = Math.ceil((expires - now) / DAY_MS);
+  return String(Math.max(0, days));
 }

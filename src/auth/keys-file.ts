@@ -1,6 +1,8 @@
 import { isUtf8 } from "node:buffer";
+import { hash } from "node:crypto";
 
-import { createKey, type Key, type KeySet } from "./keys.ts";
+import { KEYGEN } from "./keygen-command.ts";
+import { createKey, type Key, type KeySet, PLACEHOLDER_KEY } from "./keys.ts";
 
 /** One problem of a keys file. It contains no text from the file. */
 export interface KeysFileProblem {
@@ -33,12 +35,20 @@ const MAX_ENTRIES = 64;
 const HASH_PREFIX = "sha256:";
 const HASH = /^sha256:[0-9A-Fa-f]{64}$/;
 
+const PLACEHOLDER_HASH = hash("sha256", PLACEHOLDER_KEY);
+
+const REMEDY = `make a line with ${KEYGEN} NAME`;
+
 /** The options that a line may have. Both are dates. */
 const OPTIONS = ["expires", "not_before"];
 
 /**
  * Reads the keys of a keys file, or the first problem of every line that has one. `others` are keys
  * from elsewhere that the file may not repeat: a hash given twice would have two names.
+ *
+ * Only keys that keygen has made belong into the file. A hash says nothing about its key: that of
+ * a key that is easy to guess can't be told from any other, and but for the placeholder of
+ * `.env.example` it is accepted.
  *
  *     file   = [ BOM ] line *( ( CRLF / LF / CR ) line ), in UTF-8
  *     line   = *blank [ entry ] *blank [ "#" *any ]; blanks go before a "#" that follows an entry
@@ -93,11 +103,15 @@ function readEntry(words: readonly string[], known: KeySet): Result<Key> {
     return failure("bad name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or a digit");
   }
   if (!HASH.test(digest)) {
-    return failure("no sha256: with 64 hex digits after the name: run keygen");
+    return failure(`no sha256: with 64 hex digits after the name: ${REMEDY}`);
+  }
+  const hex = digest.slice(HASH_PREFIX.length);
+  if (hex.toLowerCase() === PLACEHOLDER_HASH) {
+    return failure(`the hash of the placeholder of .env.example: ${REMEDY}`);
   }
   const dates = readDates(options);
   if (!dates.ok) return dates;
-  const key = createKey(name, digest.slice(HASH_PREFIX.length), {
+  const key = createKey(name, hex, {
     notBefore: dates.value.get("not_before"),
     expires: dates.value.get("expires"),
   });
@@ -105,7 +119,7 @@ function readEntry(words: readonly string[], known: KeySet): Result<Key> {
     return failure("never valid: not_before must be earlier than expires");
   }
   if (known.some((other) => Buffer.compare(other.hash, key.hash) === 0)) {
-    return failure("a key given twice: keep one, or make another with npm run keygen");
+    return failure(`a key given twice: keep one, or ${REMEDY}`);
   }
   return { ok: true, value: key };
 }

@@ -1,5 +1,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 
+import { KEYGEN } from "./keygen-command.ts";
+
 /**
  * A key that the service accepts. It holds the hash only, and its members survive a structured
  * clone, so a set can be sent to a worker.
@@ -51,8 +53,14 @@ export const DAY_MS = 86_400_000;
 /** How long before its end a key's warnings start, in ms. */
 const WARNING_MS = 14 * DAY_MS;
 
+/** The longest key, in characters. */
+const MAX_LENGTH = 256;
+
 /** RFC 5234's VCHAR = %x21-7E. */
 const VISIBLE_ASCII = /^[\x21-\x7E]+$/;
+
+/** A key between two quotes of one kind. */
+const QUOTED = /^(["']).*\1$/;
 
 /**
  * Hashes plaintext keys. `plain` has them by name; they have no dates.
@@ -84,7 +92,7 @@ export function verifyKey(set: KeySet, presented: string, now: number): Verifica
   const digest = Buffer.from(hash("sha256", presented, "binary"), "binary");
   const match = findKey(set, digest);
   if (presented === "") return { denied: "missing" };
-  if (plaintextKeyProblem(presented) !== undefined) return { denied: "malformed" };
+  if (!isWellFormed(presented)) return { denied: "malformed" };
   if (match === undefined) return { denied: "unknown" };
   const state = keyState(match, now);
   return state === "active" ? { name: match.name } : { denied: state };
@@ -115,7 +123,7 @@ export function keyWarnings(set: KeySet, now: number): string[] {
     if (expires <= now) {
       warnings.push(`key ${name} expired at ${formatDate(expires)}: remove its line`);
     } else if (isNear) {
-      const remedy = `add its successor with npm run keygen -- ${name}`;
+      const remedy = `add its successor with ${KEYGEN} ${name}`;
       warnings.push(`key ${name} expires at ${formatDate(expires)}: ${remedy}`);
     }
   }
@@ -123,18 +131,31 @@ export function keyWarnings(set: KeySet, now: number): string[] {
 }
 
 /**
- * Says what is wrong with a plaintext key, and the remedy, without quoting it; undefined if
- * nothing is. A key is 1 to 256 visible ASCII characters.
+ * Says what is wrong with a plaintext key of the settings, and the remedy, without quoting it;
+ * undefined if nothing is. A key is 1 to 256 visible ASCII characters. Quotes around it and its
+ * variable's name before it would be part of the key, and nobody means that: not every program
+ * that reads a line of `.env` removes them.
  */
 export function plaintextKeyProblem(key: string): string | undefined {
-  if (key === "") return "is empty: make a key with npm run keygen";
-  if (key.length <= 256 && VISIBLE_ASCII.test(key)) return undefined;
-  return "must be at most 256 visible ASCII characters, without blanks or line ends";
+  if (key === "") return `is empty: make a key with ${KEYGEN}`;
+  if (!isWellFormed(key)) {
+    return "must be at most 256 visible ASCII characters, without blanks or line ends";
+  }
+  if (QUOTED.test(key)) return "is in quotes, which would be part of the key: remove them";
+  if (key.startsWith("SERVICE_API_KEY=")) {
+    return "begins with SERVICE_API_KEY=, which would be part of the key: remove that";
+  }
+  return undefined;
+}
+
+/** Tells whether a text can be a key at all. */
+function isWellFormed(key: string): boolean {
+  return key.length <= MAX_LENGTH && VISIBLE_ASCII.test(key);
 }
 
 /** Says why a key is easy to guess, and the remedy, without quoting it; undefined if it is not. */
 export function weaknessOf(key: string): string | undefined {
-  const remedy = "make a key with npm run keygen";
+  const remedy = `make a key with ${KEYGEN}`;
   if (key === PLACEHOLDER_KEY) return `is the placeholder of .env.example: ${remedy}`;
   if (key.length < 32) return `is shorter than 32 characters: ${remedy}`;
   if (new Set(key).size < 10) return `has fewer than 10 different characters: ${remedy}`;

@@ -1,5 +1,6 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 
+import { KEYGEN, shellWord } from "../auth/keygen-command.ts";
 import {
   type KeySet,
   keySetOf,
@@ -24,10 +25,6 @@ interface PlaintextKey {
   readonly variable: Variable;
 }
 
-const NO_KEY =
-  "no usable key is set: put one into .env with npm run keygen, " +
-  "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE";
-
 /**
  * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url,
  * and no "/" first.
@@ -49,10 +46,20 @@ export function readKeys(reader: SettingsReader, rules: KeyRules): KeySet {
   const keys = [...single, ...readNamedKeys(reader, single)];
   const isUsable = keys.some((key) => keyState(key, now) !== "expired");
   if (!isUsable && problems.length === problemsBefore) {
-    problems.push({ place: "SERVICE_API_KEY", message: NO_KEY });
+    problems.push({ place: "SERVICE_API_KEY", message: noKeyMessage(reader.directory) });
   }
   warnings.push(...keyWarnings(keys, now));
   return keys;
+}
+
+/** Names `.env` by its path: the working directory may not be the one that was meant. */
+function noKeyMessage(directory: string): string {
+  const envFile = join(directory, ".env");
+  return (
+    `no usable key is set, neither in the environment nor in ${shownPath(envFile)}: ` +
+    `make one with (umask 077; ${KEYGEN} >> ${shownPath(shellWord(envFile))}), ` +
+    "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE"
+  );
 }
 
 /** Reads the key named `default`: a set of one, or an empty set. */

@@ -1,13 +1,24 @@
 import assert from "node:assert/strict";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
-import { formatKeyTable, keygen } from "../../src/auth/keygen.ts";
+import { formatKeyTable, isAppendedTo, keygen } from "../../src/auth/keygen.ts";
 import { type KeySet, keySetOf, keyState, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
+import { parseDotenv } from "../../src/config/dotenv.ts";
+import { tempDirectory } from "../support/temp.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");
 const DAY = 86_400_000;
 const ENV_LINE = /^SERVICE_API_KEY=(svk_[A-Za-z0-9_-]{43})\n$/;
+
+/** The set of a keys file without problems. */
+function parsed(text: string): KeySet {
+  const { keys, problems } = parseKeysFile(Buffer.from(text));
+  assert.deepEqual(problems, []);
+  return keys;
+}
 
 test("keygen without arguments prints one line for .env with a fresh, strong key", () => {
   const seen = new Set<string>();
@@ -48,6 +59,55 @@ test("--days sets the expiry, counted from now and cut to whole seconds", () => 
     assert.ok(
       key && keyState(key, NOW) === "active" && keyState(key, Date.parse(date)) === "expired",
     );
+  }
+});
+
+test("a key made for 90 days has 90 days left at first, and still a second later", () => {
+  const { stdout } = keygen(["ci", "--days", "90"], NOW);
+  for (const now of [NOW, NOW + 1000]) {
+    assert.match(formatKeyTable(parsed(stdout), now), /^ci .* 90$/m);
+  }
+});
+
+/** What a file may hold before a line is appended, and how many lines it has. */
+const APPENDED_TO: readonly (readonly [what: string, content: string])[] = [
+  ["no line end", "A=1"],
+  ["a line end", "A=1\n"],
+  ["a comment without a line end", "A=1\n# comment"],
+];
+
+for (const [what, content] of APPENDED_TO) {
+  test(`a key appended to a .env that ends in ${what} is a pair of its own`, () => {
+    const { stdout } = keygen([], NOW, true);
+    const pairs = [...parseDotenv(Buffer.from(content + stdout)).keys()];
+    assert.deepEqual(pairs, ["A", "SERVICE_API_KEY"]);
+  });
+}
+
+test("a line appended to a keys file without a last line end is a line of its own", () => {
+  const first = keygen(["ci"], NOW).stdout.trimEnd();
+  const { stdout } = keygen(["backup", "--days", "9"], NOW, true);
+  const names = parsed(first + stdout).map(({ name }) => name);
+  assert.deepEqual(names, ["ci", "backup"]);
+});
+
+test("a usage line has nothing on stdout, even if that is appended to a file", () => {
+  assert.equal(keygen(["--help"], NOW, true).stdout, "");
+});
+
+test("isAppendedTo tells a file with content from an empty one and from what is no file", (t) => {
+  const directory = tempDirectory(t, { full: "x", empty: "" });
+  const cases = [
+    [join(directory, "full"), "a", true],
+    [join(directory, "full"), "w", false],
+    [join(directory, "empty"), "a", false],
+    [join(directory, "new"), "a", false],
+    ["/dev/null", "a", false],
+  ] as const;
+  for (const [path, flags, expected] of cases) {
+    const descriptor = openSync(path, flags);
+    t.after(() => closeSync(descriptor));
+    assert.equal(isAppendedTo(descriptor), expected, `${path} ${flags}`);
   }
 });
 
@@ -107,16 +167,9 @@ for (const args of MISUSES) {
   test(`keygen ${JSON.stringify(args)} prints one usage line, no key, and exits with 64`, () => {
     const { stdout, stderr, exitCode } = keygen(args, NOW);
     assert.deepEqual([stdout, exitCode], ["", 64]);
-    assert.match(stderr, /^usage: [^\n]+\n$/);
+    assert.match(stderr, /^usage: node \/[^\n]+ keygen \[NAME \[--days N\]\], [^\n]+\n$/);
     assert.ok(!stderr.includes("svk_"));
   });
-}
-
-/** The set of a keys file without problems. */
-function parsed(text: string): KeySet {
-  const { keys, problems } = parseKeysFile(Buffer.from(text));
-  assert.deepEqual(problems, []);
-  return keys;
 }
 
 test("the table has name, start of the hash, state and days left of each key", () => {
@@ -129,7 +182,7 @@ test("the table has name, start of the hash, state and days left of each key", (
   assert.deepEqual(formatKeyTable(set, NOW).split("\n"), [
     "NAME                              HASH      STATE          DAYS LEFT",
     "default                           8254c329  active         never expires",
-    "ci                                01234567  active         15",
+    "ci                                01234567  active         16",
     "ci                                11111111  not yet valid  never expires",
     `${"b".repeat(32)}  22222222  expired        0`,
     "",
@@ -150,12 +203,14 @@ const EXPIRES = Date.parse("2027-01-31T00:00:00Z");
 
 /** Days left, by the time in ms before the key expires. */
 const DAYS_LEFT: readonly (readonly [before: number, days: string])[] = [
-  [400.5 * DAY, "400"],
+  [400.5 * DAY, "401"],
   [2 * DAY, "2"],
+  [DAY + 1, "2"],
   [DAY, "1"],
-  [DAY - 1, "0"],
-  [1, "0"],
+  [DAY - 1, "1"],
+  [1, "1"],
   [0, "0"],
+  [-1, "0"],
   [-DAY, "0"],
 ];
 

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 
 import { formatDate, type KeySet, keySetOf, verifyKey } from "../../src/auth/keys.ts";
+import { KEYGEN } from "../../src/auth/keygen-command.ts";
 import { KEY_NAME, type KeysFile, parseKeysFile } from "../../src/auth/keys-file.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
@@ -186,7 +187,7 @@ const BAD_DATES: readonly string[] = [
 /** Lines that are problems, by the message that they must get. */
 const BAD_LINES: readonly (readonly [message: string, lines: readonly string[]])[] = [
   ["bad name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or a digit", BAD_NAMES],
-  ["no sha256: with 64 hex digits after the name: run keygen", BAD_HASHES],
+  [`no sha256: with 64 hex digits after the name: make a line with ${KEYGEN} NAME`, BAD_HASHES],
   [
     "unknown option: only expires= and not_before= are known",
     UNKNOWN_OPTIONS.map((option) => `${LINE} ${option}`),
@@ -219,6 +220,15 @@ for (const [message, lines] of BAD_LINES) {
     }
   });
 }
+
+test("the hash of the placeholder of .env.example is a problem, in either case", () => {
+  const hex = hash("sha256", "change-me-run-npm-run-keygen");
+  for (const digest of [hex, hex.toUpperCase()]) {
+    const { keys, problems } = parse(`ok ${sha256("ok")}\nci sha256:${digest}\n`);
+    const message = `the hash of the placeholder of .env.example: make a line with ${KEYGEN} NAME`;
+    assert.deepEqual([keys, problems], [[], [{ line: 2, message }]]);
+  }
+});
 
 test("a hash given twice is a problem of the second line, whatever else differs", () => {
   const capitals = `sha256:${hash("sha256", KEY).toUpperCase()}`;

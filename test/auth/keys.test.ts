@@ -15,6 +15,7 @@ import {
   verifyKey,
   weaknessOf,
 } from "../../src/auth/keys.ts";
+import { KEYGEN } from "../../src/auth/keygen-command.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
@@ -195,7 +196,7 @@ test("keyWarnings names each key that has expired, or will within 14 days, with 
   );
   assert.deepEqual(keyWarnings(set, NOW), [
     "key old expired at 2027-01-15T12:00:00Z: remove its line",
-    "key soon expires at 2027-01-29T12:00:00Z: add its successor with npm run keygen -- soon",
+    `key soon expires at 2027-01-29T12:00:00Z: add its successor with ${KEYGEN} soon`,
   ]);
 });
 
@@ -218,6 +219,30 @@ const BAD_PLAINTEXT_KEYS: readonly string[] = [
   "k".repeat(257),
   "k".repeat(1 << 20),
 ];
+
+/** Keys that have become part of what they were written in. */
+const QUOTED_KEYS: readonly (readonly [key: string, problem: RegExp])[] = [
+  [`"${KEY}"`, /^is in quotes/],
+  [`'${KEY}'`, /^is in quotes/],
+  ['""', /^is in quotes/],
+  [`"SERVICE_API_KEY=${KEY}"`, /^is in quotes/],
+  [`SERVICE_API_KEY=${KEY}`, /^begins with SERVICE_API_KEY=/],
+  [`SERVICE_API_KEY="${KEY}"`, /^begins with SERVICE_API_KEY=/],
+  ["SERVICE_API_KEY=", /^begins with SERVICE_API_KEY=/],
+];
+
+for (const [key, problem] of QUOTED_KEYS) {
+  test(`the plaintext key ${key} is a problem, and a client may present it all the same`, () => {
+    assert.match(plaintextKeyProblem(key) ?? "", problem);
+    assert.deepEqual(verifyKey(keySetOf({ default: KEY }), key, NOW), { denied: "unknown" });
+  });
+}
+
+test("quotes and names elsewhere in a plaintext key are part of it", () => {
+  for (const key of [`"${KEY}`, `${KEY}"`, `"${KEY}'`, `a"${KEY}"`, `xSERVICE_API_KEY=1`, '"']) {
+    assert.equal(plaintextKeyProblem(key), undefined);
+  }
+});
 
 test("a plaintext key is 1 to 256 visible ASCII characters", () => {
   for (const key of PLAINTEXT_KEYS) assert.equal(plaintextKeyProblem(key), undefined);
@@ -253,7 +278,7 @@ test("a key is weak if it is short, has few different characters, or is the plac
   for (const key of STRONG_KEYS) assert.equal(weaknessOf(key), undefined);
   for (const [key, weakness] of WEAK_KEYS) {
     assert.match(weaknessOf(key) ?? "", weakness);
-    assert.match(weaknessOf(key) ?? "", /: make a key with npm run keygen$/);
+    assert.ok(weaknessOf(key)?.endsWith(`: make a key with ${KEYGEN}`));
   }
 });
 

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 
+import { KEYGEN } from "../../src/auth/keygen-command.ts";
 import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
 import { readKeys } from "../../src/config/key-sources.ts";
 import {
@@ -99,7 +100,7 @@ for (const [what, content] of GOOD_FILES) {
   });
 }
 
-/** Files that hold no key. */
+/** Files that hold no key, but for what surrounds it. */
 const BAD_FILES: readonly (readonly [what: string, content: string | Buffer])[] = [
   ["nothing", ""],
   ["a line end", "\n"],
@@ -119,12 +120,15 @@ const BAD_FILES: readonly (readonly [what: string, content: string | Buffer])[] 
   ["a NUL", `${STRONG}\0`],
   ["a DEL", `${STRONG}\x7f`],
   ["257 bytes", "aB3$".repeat(64) + "x"],
+  ["the key in double quotes", `"${STRONG}"\n`],
+  ["the key in single quotes", `'${STRONG}'\n`],
+  ["a line of a .env", `SERVICE_API_KEY=${STRONG}\n`],
 ];
 
 for (const [what, content] of BAD_FILES) {
   test(`a key file with ${what} is a problem that shows none of its text`, (t) => {
     const problem = problemOf(keyFile(t, content));
-    assert.match(problem, /^SERVICE_API_KEY_FILE \(environment\): (?:is empty|must be )/);
+    assert.match(problem, /^SERVICE_API_KEY_FILE \(environment\): (?:is|must be|begins) /);
     assert.ok(!problem.includes(STRONG.slice(4, 12)));
   });
 }
@@ -141,6 +145,9 @@ const BAD_KEYS: readonly string[] = [
   `${STRONG}\0`,
   "\u{1f511}".repeat(40),
   "aB3$".repeat(64) + "x",
+  `"${STRONG}"`,
+  `'${STRONG}'`,
+  `SERVICE_API_KEY=${STRONG}`,
 ];
 
 for (const key of BAD_KEYS) {
@@ -148,7 +155,7 @@ for (const key of BAD_KEYS) {
   test(`SERVICE_API_KEY=${shown} is a problem, even if weak keys are allowed`, () => {
     for (const allowWeak of [false, true]) {
       const problem = problemOf({ SERVICE_API_KEY: key }, { allowWeak });
-      assert.match(problem, /^SERVICE_API_KEY \(environment\): (?:is empty|must be )/);
+      assert.match(problem, /^SERVICE_API_KEY \(environment\): (?:is|must be|begins) /);
     }
   });
 }
@@ -316,6 +323,16 @@ test("no usable key from any source is one problem, which names all three", (t) 
   ]) {
     const problem = problemOf(variables);
     assert.match(problem, /^SERVICE_API_KEY: .*SERVICE_API_KEY_FILE.*SERVICE_API_KEYS_FILE/);
+  }
+});
+
+test("no usable key is a problem with the path of .env and the command that makes one", () => {
+  for (const [directory, envFile] of [
+    ["/", "/.env"],
+    ["/a b", "'/a b/.env'"],
+  ] as const) {
+    const problem = problemOf({}, { directory });
+    assert.ok(problem.includes(`(umask 077; ${KEYGEN} >> ${envFile})`), problem);
   }
 });
 
