@@ -17,6 +17,8 @@ import { placeOf, type SettingsReader, type Variable } from "./reader.ts";
 export interface KeyRules {
   /** Whether a weak plaintext key is a warning only. */
   readonly allowWeak: boolean;
+  /** Whether a set without a usable key is a warning only. A key is usable until it expires. */
+  readonly allowNone: boolean;
 }
 
 /** A plaintext key, and the variable that it came from. */
@@ -44,12 +46,19 @@ export function readKeys(reader: SettingsReader, rules: KeyRules): KeySet {
   const problemsBefore = problems.length;
   const single = readSingleKey(reader, rules);
   const keys = [...single, ...readNamedKeys(reader, single)];
-  const isUsable = keys.some((key) => keyState(key, now) !== "expired");
-  if (!isUsable && problems.length === problemsBefore) {
-    problems.push({ place: "SERVICE_API_KEY", message: noKeyMessage(reader.directory) });
-  }
+  if (problems.length === problemsBefore) checkUsable(reader, keys, rules);
   warnings.push(...keyWarnings(keys, now));
   return keys;
+}
+
+function checkUsable(reader: SettingsReader, keys: KeySet, rules: KeyRules): void {
+  const isUsable = keys.some((key) => keyState(key, reader.now) !== "expired");
+  if (isUsable) return;
+  if (rules.allowNone) {
+    reader.warnings.push("no usable key is set: every request that needs a key is denied");
+    return;
+  }
+  reader.problems.push({ place: "SERVICE_API_KEY", message: noKeyMessage(reader.directory) });
 }
 
 /** Names `.env` by its path: the working directory may not be the one that was meant. */

@@ -31,6 +31,8 @@ export interface Settings extends Limits {
   readonly logLevel: LogLevel;
   /** DOCS: whether `/docs` and `/openapi.json` exist. */
   readonly docs: boolean;
+  /** MAX_BODY_MEMORY: how much of unfinished bodies each process may hold, in bytes. */
+  readonly maxBodyMemory: number;
   /** PROCESS_DELAY_MS: how long the stand-in for the real work takes, in ms. */
   readonly processDelayMs: number;
   /** SHUTDOWN_DELAY_MS: how long to go on accepting after SIGTERM, in ms. */
@@ -42,7 +44,7 @@ export interface Settings extends Limits {
 /** What the program is to do, from the environment, `.env` and the key files. */
 export interface Configuration {
   readonly settings: Settings;
-  /** The keys that are accepted. At least one of them has not expired. */
+  /** The keys that are accepted. At the start, at least one of them has not expired. */
   readonly keys: KeySet;
   /** Warnings for the operator, one line each, without a value. */
   readonly warnings: readonly string[];
@@ -70,36 +72,113 @@ export class SettingsError extends Error {
 }
 
 /** The longest delay of setTimeout(), in ms. With a longer one it fires at once. */
-const MAX_DELAY = 2_147_483_647;
+const MAX_DELAY_MS = 2_147_483_647;
 
-/** More than any machine can hold: as good as no limit. */
+/** More requests or connections than any machine can hold: as good as no limit. */
 const MAX_COUNT = 1_000_000_000;
+
+/** More bytes than Node lets a process use without further options: as good as no limit. */
+const MAX_MEMORY = 8_589_934_592;
 
 /** The settings that are numbers. */
 const NUMBERS = {
-  port: { name: "PORT", fallback: 8000, min: 0, max: 65_535 },
-  workers: { name: "WORKERS", fallback: 1, min: 1, max: 1024 },
-  processDelayMs: { name: "PROCESS_DELAY_MS", fallback: 500, min: 0, max: MAX_DELAY },
-  maxBodyBytes: { name: "MAX_BODY_BYTES", fallback: 1_048_576, min: 1, max: 268_435_456 },
-  maxInFlight: { name: "MAX_IN_FLIGHT", fallback: 10_000, min: 1, max: MAX_COUNT },
-  maxBodyMemory: { name: "MAX_BODY_MEMORY", fallback: 67_108_864, min: 1, max: MAX_COUNT },
-  maxConnections: { name: "MAX_CONNECTIONS", fallback: 3000, min: 1, max: MAX_COUNT },
-  headersTimeoutMs: { name: "HEADERS_TIMEOUT_MS", fallback: 10_000, min: 1, max: MAX_DELAY },
-  requestTimeoutMs: { name: "REQUEST_TIMEOUT_MS", fallback: 30_000, min: 1, max: MAX_DELAY },
-  keepAliveTimeoutMs: { name: "KEEP_ALIVE_TIMEOUT_MS", fallback: 65_000, min: 1, max: MAX_DELAY },
-  shutdownDelayMs: { name: "SHUTDOWN_DELAY_MS", fallback: 0, min: 0, max: MAX_DELAY },
-  shutdownTimeoutMs: { name: "SHUTDOWN_TIMEOUT_MS", fallback: 10_000, min: 0, max: MAX_DELAY },
+  port: {
+    name: "PORT",
+    fallback: 8000,
+    min: 0,
+    max: 65_535,
+  },
+  workers: {
+    name: "WORKERS",
+    fallback: 1,
+    min: 1,
+    max: 1024,
+  },
+  processDelayMs: {
+    name: "PROCESS_DELAY_MS",
+    fallback: 500,
+    min: 0,
+    max: MAX_DELAY_MS,
+  },
+  maxBodyBytes: {
+    name: "MAX_BODY_BYTES",
+    fallback: 1_048_576,
+    min: 1,
+    max: 268_435_456,
+  },
+  maxBodyMemory: {
+    name: "MAX_BODY_MEMORY",
+    fallback: 67_108_864,
+    min: 1,
+    max: MAX_MEMORY,
+  },
+  maxInFlight: {
+    name: "MAX_IN_FLIGHT",
+    fallback: 10_000,
+    min: 1,
+    max: MAX_COUNT,
+  },
+  maxConnections: {
+    name: "MAX_CONNECTIONS",
+    fallback: 3000,
+    min: 1,
+    max: MAX_COUNT,
+  },
+  headersTimeoutMs: {
+    name: "HEADERS_TIMEOUT_MS",
+    fallback: 10_000,
+    min: 1,
+    max: MAX_DELAY_MS,
+  },
+  requestTimeoutMs: {
+    name: "REQUEST_TIMEOUT_MS",
+    fallback: 30_000,
+    min: 1,
+    max: MAX_DELAY_MS,
+  },
+  keepAliveTimeoutMs: {
+    name: "KEEP_ALIVE_TIMEOUT_MS",
+    fallback: 65_000,
+    min: 1,
+    max: MAX_DELAY_MS,
+  },
+  shutdownDelayMs: {
+    name: "SHUTDOWN_DELAY_MS",
+    fallback: 0,
+    min: 0,
+    max: MAX_DELAY_MS,
+  },
+  shutdownTimeoutMs: {
+    name: "SHUTDOWN_TIMEOUT_MS",
+    fallback: 10_000,
+    min: 0,
+    max: MAX_DELAY_MS,
+  },
 } satisfies Readonly<Record<string, NumberOptions>>;
 
 /** The variables that name files to read. */
 const FILE_VARIABLES = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"];
+
+/** When the configuration is read. */
+export interface Occasion {
+  /**
+   * Whether the program runs already. Then a set without a usable key is a warning, so that the
+   * only key can be revoked. At the start it is a problem.
+   */
+  readonly reload: boolean;
+}
 
 /**
  * Reads settings and keys from the environment, else from `.env` in `directory`; `now` is in ms
  * since the epoch.
  * @throws SettingsError with every problem there is.
  */
-export function readConfiguration(env: Environment, directory: string, now: number): Configuration {
+export function readConfiguration(
+  env: Environment,
+  directory: string,
+  now: number,
+  occasion: Occasion = { reload: false },
+): Configuration {
   const problems: SettingsProblem[] = [];
   const warnings: string[] = [];
   const envFile = join(directory, ".env");
@@ -107,7 +186,10 @@ export function readConfiguration(env: Environment, directory: string, now: numb
   const lookup = (name: string): Variable | undefined => findVariable(name, env, entries);
   const reader: SettingsReader = { lookup, directory, now, problems, warnings };
   const settings = readSettings(reader);
-  const keys = readKeys(reader, { allowWeak: isWeakKeyAllowed(reader, settings.host) });
+  const keys = readKeys(reader, {
+    allowWeak: isWeakKeyAllowed(reader, settings.host),
+    allowNone: occasion.reload,
+  });
   if (problems.length > 0) throw new SettingsError(problems);
   return { settings, keys, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
 }
@@ -134,8 +216,8 @@ function readSettings(reader: SettingsReader): Settings {
     docs: readChoice(reader, { name: "DOCS", fallback: "on", choices: ["on", "off"] }) === "on",
     processDelayMs: readNumber(reader, NUMBERS.processDelayMs),
     maxBodyBytes: readNumber(reader, NUMBERS.maxBodyBytes),
-    maxInFlight: readNumber(reader, NUMBERS.maxInFlight),
     maxBodyMemory: readNumber(reader, NUMBERS.maxBodyMemory),
+    maxInFlight: readNumber(reader, NUMBERS.maxInFlight),
     maxConnections: readNumber(reader, NUMBERS.maxConnections),
     headersTimeoutMs: readNumber(reader, NUMBERS.headersTimeoutMs),
     requestTimeoutMs: readNumber(reader, NUMBERS.requestTimeoutMs),
@@ -144,6 +226,7 @@ function readSettings(reader: SettingsReader): Settings {
     shutdownTimeoutMs: readNumber(reader, NUMBERS.shutdownTimeoutMs),
   };
   checkTimeouts(reader, settings);
+  checkBodyLimits(reader, settings);
   return settings;
 }
 
@@ -158,6 +241,14 @@ function checkTimeouts(reader: SettingsReader, settings: Settings): void {
   const place = placeOrDefault(reader, "HEADERS_TIMEOUT_MS");
   const message = `must be at most ${placeOrDefault(reader, "REQUEST_TIMEOUT_MS")}`;
   reader.problems.push({ place, message });
+}
+
+/** A body that alone needs more memory than all may use is always refused. */
+function checkBodyLimits(reader: SettingsReader, settings: Settings): void {
+  if (settings.maxBodyBytes <= settings.maxBodyMemory) return;
+  const place = placeOrDefault(reader, "MAX_BODY_BYTES");
+  const memory = placeOrDefault(reader, "MAX_BODY_MEMORY");
+  reader.warnings.push(`${place}: is more than ${memory}: larger bodies than that get 503`);
 }
 
 function placeOrDefault(reader: SettingsReader, name: string): string {

@@ -36,13 +36,14 @@ type Variables = Readonly<Record<string, string>>;
 
 interface Options {
   readonly allowWeak?: boolean;
+  readonly allowNone?: boolean;
   /** Where relative paths start. */
   readonly directory?: string;
 }
 
 /** Reads the keys of an environment with these variables. */
 function read(variables: Variables, options: Options = {}): Outcome {
-  const { allowWeak = false, directory = "/" } = options;
+  const { allowWeak = false, allowNone = false, directory = "/" } = options;
   const lookup = (name: string): Variable | undefined => {
     const value = variables[name];
     if (value === undefined) return undefined;
@@ -51,7 +52,7 @@ function read(variables: Variables, options: Options = {}): Outcome {
   const problems: SettingsProblem[] = [];
   const warnings: string[] = [];
   const reader: SettingsReader = { lookup, directory, now: NOW, problems, warnings };
-  const keys = readKeys(reader, { allowWeak });
+  const keys = readKeys(reader, { allowWeak, allowNone });
   return { keys, problems: problems.map(formatProblem), warnings };
 }
 

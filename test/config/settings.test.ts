@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { readConfiguration, type Settings, SettingsError } from "../../src/config/settings.ts";
+import { LOG_LEVELS } from "../../src/log.ts";
 import { configurationOf, directoryWith, NOW, problemsOf, STRONG } from "../support/settings.ts";
 import { tempDirectory } from "../support/temp.ts";
 
@@ -15,6 +16,7 @@ const DEFAULTS: Settings = {
   docs: true,
   processDelayMs: 500,
   maxBodyBytes: 1_048_576,
+  maxBodyMemory: 67_108_864,
   maxInFlight: 10_000,
   maxConnections: 15_000,
   headersTimeoutMs: 10_000,
@@ -40,7 +42,6 @@ const GOOD: readonly (readonly [name: string, value: string, expected: Partial<S
   ["PORT", "08000", { port: 8000 }],
   ["WORKERS", "1024", { workers: 1024 }],
   ["WORKERS", "auto", { workers: availableParallelism() }],
-  ["LOG_LEVEL", "silent", { logLevel: "silent" }],
   ["LOG_LEVEL", "error", { logLevel: "error" }],
   ["LOG_LEVEL", "warn", { logLevel: "warn" }],
   ["DOCS", "off", { docs: false }],
@@ -49,6 +50,8 @@ const GOOD: readonly (readonly [name: string, value: string, expected: Partial<S
   ["PROCESS_DELAY_MS", "2147483647", { processDelayMs: 2_147_483_647 }],
   ["MAX_BODY_BYTES", "1", { maxBodyBytes: 1 }],
   ["MAX_BODY_BYTES", "268435456", { maxBodyBytes: 268_435_456 }],
+  ["MAX_BODY_MEMORY", "1", { maxBodyMemory: 1 }],
+  ["MAX_BODY_MEMORY", "8589934592", { maxBodyMemory: 8_589_934_592 }],
   ["MAX_IN_FLIGHT", "1", { maxInFlight: 1 }],
   ["MAX_IN_FLIGHT", "1000000000", { maxInFlight: 1_000_000_000 }],
   ["MAX_CONNECTIONS", "1", { maxConnections: 1 }],
@@ -73,6 +76,12 @@ for (const [name, value, expected] of GOOD) {
   });
 }
 
+test("every level of the log is a LOG_LEVEL", (t) => {
+  for (const logLevel of LOG_LEVELS) {
+    assert.equal(configurationOf(t, { LOG_LEVEL: logLevel }).settings.logLevel, logLevel);
+  }
+});
+
 /** What every number refuses; test/config/reader.test.ts has more. */
 const NOT_NUMBERS = ["abc", "-1", "1.5", "1e3", " 1", "99999999999"];
 
@@ -82,6 +91,7 @@ const NUMBERS: readonly (readonly [name: string, range: string, values: readonly
   ["WORKERS", "1 to 1024", ["0", "1025", "AUTO", "auto ", "max"]],
   ["PROCESS_DELAY_MS", "0 to 2147483647", ["2147483648"]],
   ["MAX_BODY_BYTES", "1 to 268435456", ["0", "268435457"]],
+  ["MAX_BODY_MEMORY", "1 to 8589934592", ["0", "8589934593"]],
   ["MAX_IN_FLIGHT", "1 to 1000000000", ["0", "1000000001"]],
   ["MAX_CONNECTIONS", "1 to 1000000000", ["0", "1000000001"]],
   ["HEADERS_TIMEOUT_MS", "1 to 2147483647", ["0", "2147483648"]],
@@ -105,7 +115,7 @@ for (const [name, range, values] of NUMBERS) {
 const WORDS: readonly (readonly [name: string, words: string, others: readonly string[]])[] = [
   [
     "LOG_LEVEL",
-    "silent, error, warn, info",
+    LOG_LEVELS.join(", "),
     ["INFO", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"],
   ],
   ["DOCS", "on, off", ["ON", "true", "1", "yes", "0", "On", "on,off"]],
@@ -194,6 +204,16 @@ for (const [env, envFile, problem] of BAD_TIMEOUTS) {
 test("HEADERS_TIMEOUT_MS may be as long as REQUEST_TIMEOUT_MS", (t) => {
   const env = { HEADERS_TIMEOUT_MS: "7", REQUEST_TIMEOUT_MS: "7" };
   assert.equal(configurationOf(t, env).settings.headersTimeoutMs, 7);
+});
+
+test("MAX_BODY_BYTES over MAX_BODY_MEMORY is a warning that names both places", (t) => {
+  const { warnings } = configurationOf(t, { MAX_BODY_BYTES: "67108865" });
+  assert.deepEqual(warnings, [
+    "MAX_BODY_BYTES (environment): is more than MAX_BODY_MEMORY (default): " +
+      "larger bodies than that get 503",
+  ]);
+  const equal = { MAX_BODY_BYTES: "5", MAX_BODY_MEMORY: "5" };
+  assert.deepEqual(configurationOf(t, equal).warnings, []);
 });
 
 /** A value that shows wherever it is printed. */
