@@ -1,7 +1,9 @@
 // Shows the page's forms and makes them work; the reference needs none of this.
 
-/** The most characters of an answer's body that are shown. */
+/** How many characters of a response's body are shown. */
 const SHOWN = 20000;
+
+const UNREACHABLE = "No response: the service can't be reached, or the connection broke.";
 
 /** The key is kept here and nowhere else. */
 let key = "";
@@ -14,33 +16,38 @@ for (const form of document.forms) {
 
 /** @param {HTMLFormElement} form */
 function setUpKey(form) {
-  const [field] = form.querySelectorAll("input");
-  const [, forget] = form.querySelectorAll("button");
-  const [state] = form.querySelectorAll("[role=status]");
+  const field = partOf(form, "key", HTMLInputElement);
+  const state = partOf(form, "state", HTMLElement);
   form.onsubmit = () => {
-    const value = field.value.trim();
+    state.textContent = acceptKey(field.value.trim());
     field.value = "";
-    if (/^[!-~]+$/.test(value)) {
-      key = value;
-      state.textContent = "Authorized, until you forget the key or leave this page.";
-    } else {
-      state.textContent = value ? "A key has visible ASCII characters only." : "Enter a key first.";
-    }
     return false;
   };
-  forget.onclick = () => {
-    key = field.value = "";
+  partOf(form, "forget", HTMLButtonElement).onclick = () => {
+    key = "";
+    field.value = "";
     state.textContent = "Not authorized. The key is forgotten.";
     field.focus();
   };
 }
 
+/**
+ * Uses a key from now on, if a header field can carry it. Returns what to say about it.
+ * @param {string} entry
+ */
+function acceptKey(entry) {
+  if (!entry) return "Enter a key first.";
+  if (!/^[!-~]+$/.test(entry)) return "A key has visible ASCII characters only.";
+  key = entry;
+  return "Authorized, until you forget the key or leave this page.";
+}
+
 /** @param {HTMLFormElement} form */
 function setUpOperation(form) {
-  const [, copy] = form.querySelectorAll("button");
-  const [command] = form.querySelectorAll("pre");
-  const [state] = form.querySelectorAll("[role=status]");
-  const showCommand = () => (command.textContent = curl(form));
+  const command = partOf(form, "command", HTMLElement);
+  const showCommand = () => {
+    command.textContent = curl(form);
+  };
   showCommand();
   form.oninput = showCommand;
   let sending = new AbortController();
@@ -50,72 +57,85 @@ function setUpOperation(form) {
     send(form, sending.signal);
     return false;
   };
-  copy.onclick = async () => {
-    try {
-      await navigator.clipboard.writeText(command.textContent);
-      state.textContent = "Copied.";
-    } catch {
-      // A page that came over plain HTTP has no clipboard.
-      getSelection()?.selectAllChildren(command);
-      state.textContent = "Selected. Copy it with Ctrl+C or ⌘C.";
-    }
+  partOf(form, "copy", HTMLButtonElement).onclick = async () => {
+    partOf(form, "state", HTMLElement).textContent = await copy(command);
   };
 }
 
 /**
- * Sends the request and shows its answer, unless it is aborted.
- * @param {HTMLFormElement} form
- * @param {AbortSignal} signal
+ * Copies the text of an element, or selects it if that is impossible. Returns what to say about it.
+ * @param {HTMLElement} source
  */
-async function send(form, signal) {
-  const { method, type, header } = form.dataset;
-  const headers = new Headers();
-  if (type) headers.set("Content-Type", type);
-  if (header && key) headers.set(header, key);
-  const [answer] = form.querySelectorAll("[aria-live]");
-  for (const link of answer.querySelectorAll("a")) URL.revokeObjectURL(link.href);
-  answer.replaceChildren(element("p", "Sending…"));
-  const start = performance.now();
+async function copy(source) {
   try {
-    const response = await fetch(addressOf(form), { method, headers, body: bodyOf(form), signal });
-    const content = await response.blob();
-    const time = Math.round(performance.now() - start);
-    const body = await excerpt(content);
-    if (signal.aborted) return;
-    const lines = [...response.headers].map((field) => field.join(": "));
-    const fields = [element("h4", "Headers"), element("pre", lines.join("\n"))];
-    answer.replaceChildren(...outcome(form, response, time), ...body, ...fields);
+    await navigator.clipboard.writeText(source.textContent);
+    return "Copied.";
   } catch {
-    if (signal.aborted) return;
-    answer.replaceChildren(
-      element("p", "No answer: the service can't be reached, or the connection broke."),
-    );
+    // A page that came over plain HTTP has no clipboard.
+    getSelection()?.selectAllChildren(source);
+    return "Selected. Copy it with Ctrl+C or ⌘C.";
   }
 }
 
 /**
- * The status, the time it took in milliseconds, and what the document says about it.
+ * Sends the request and shows its response. If it is aborted, the next one shows its own.
+ * @param {HTMLFormElement} form
+ * @param {AbortSignal} signal
+ */
+async function send(form, signal) {
+  const place = partOf(form, "response", HTMLElement);
+  for (const link of place.querySelectorAll("a")) URL.revokeObjectURL(link.href);
+  place.replaceChildren(element("p", "Sending…"));
+  const start = performance.now();
+  try {
+    const response = await fetch(addressOf(form), { ...requestOf(form), signal });
+    const content = await response.blob();
+    const time = Math.round(performance.now() - start);
+    const body = await bodyElements(content);
+    if (signal.aborted) return;
+    place.replaceChildren(
+      ...statusElements(form, response, time),
+      ...body,
+      ...headerElements(response),
+    );
+  } catch {
+    if (!signal.aborted) place.replaceChildren(element("p", UNREACHABLE));
+  }
+}
+
+/**
+ * The status, with the time it took in milliseconds, and what the document says about it.
  * @param {HTMLFormElement} form
  * @param {Response} response
  * @param {number} time
  */
-function outcome(form, { status, statusText }, time) {
-  const { parentElement: section } = form;
-  /** @param {string} name */
-  const find = (name) => section?.querySelector(`div > div > [data-status="${name}"]`);
+function statusElements(form, { status, statusText }, time) {
   const code = String(status);
-  const exact = find(code);
-  const declared = exact ?? find(`${code[0]}XX`) ?? find("default");
-  // Over HTTP/2 no reason phrase comes; the document's heading has one.
-  const title = element("h4", `${exact?.textContent ?? `${status} ${statusText}`}, ${time} ms`);
+  const exact = declaredStatus(form, code);
+  const declared = exact ?? declaredStatus(form, `${code[0]}XX`) ?? declaredStatus(form, "default");
+  // HTTP/2 has no reason phrase; the document's heading has one.
+  const phrase = exact?.textContent ?? `${code} ${statusText}`;
+  const title = element("h4", `${phrase}, ${time} ms`);
   title.dataset.status = code;
-  const meaning =
+  const description =
     declared?.nextElementSibling?.textContent ?? "The document does not declare this status.";
-  return [title, element("p", meaning)];
+  return [title, element("p", description)];
 }
 
-/** A body's text; of a long one the beginning, and a link to the whole. @param {Blob} content */
-async function excerpt(content) {
+/**
+ * The heading of a response that the document declares for this operation.
+ * @param {HTMLFormElement} form
+ * @param {string} status
+ */
+function declaredStatus(form, status) {
+  return form.parentElement?.querySelector(`[data-status="${status}"]:not(form *)`);
+}
+
+/**
+ * The text of a body. Of a long one the beginning, and a link to all of it.
+ * @param {Blob} content
+ */
+async function bodyElements(content) {
   const text = pretty(await content.text());
   const shown = element("pre", text.slice(0, SHOWN));
   shown.tabIndex = 0;
@@ -123,13 +143,22 @@ async function excerpt(content) {
   const note = element("p", `The first ${SHOWN} of ${text.length} characters. `);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
-  link.download = "answer.json";
+  link.download = "response.json";
   link.textContent = "Download";
   note.append(link);
   return [note, shown];
 }
 
-/** The request as a command for a POSIX shell, where API_KEY holds the key. @param {HTMLFormElement} form */
+/** @param {Response} response */
+function headerElements({ headers }) {
+  const lines = [...headers].map((field) => field.join(": "));
+  return [element("h4", "Headers"), element("pre", lines.join("\n"))];
+}
+
+/**
+ * The request as a command for a POSIX shell. The variable API_KEY holds the key.
+ * @param {HTMLFormElement} form
+ */
 function curl(form) {
   const { method, type, header } = form.dataset;
   const body = bodyOf(form);
@@ -140,9 +169,24 @@ function curl(form) {
   return parts.join(" \\\n  ");
 }
 
-/** @param {string} text */
+/**
+ * A text as one word of a shell.
+ * @param {string} text
+ */
 function quote(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {RequestInit}
+ */
+function requestOf(form) {
+  const { method, type, header } = form.dataset;
+  const headers = new Headers();
+  if (type) headers.set("Content-Type", type);
+  if (header && key) headers.set(header, key);
+  return { method, headers, body: bodyOf(form) };
 }
 
 /** @param {HTMLFormElement} form */
@@ -155,7 +199,10 @@ function addressOf(form) {
   return new URL(`.${form.dataset.path}`, location.href).href;
 }
 
-/** @param {string} text */
+/**
+ * JSON with a member on each line; any other text as it is.
+ * @param {string} text
+ */
 function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -164,9 +211,26 @@ function pretty(text) {
   }
 }
 
-/** @param {string} name @param {string} text */
+/**
+ * @param {string} name
+ * @param {string} text
+ */
 function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
+}
+
+/**
+ * The element of the form with this `data-part`.
+ * @template {HTMLElement} T
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @param {new () => T} type
+ * @returns {T}
+ */
+function partOf(form, name, type) {
+  const part = form.querySelector(`[data-part=${name}]`);
+  if (part instanceof type) return part;
+  throw new Error(`The form has no part ${name}`);
 }

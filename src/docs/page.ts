@@ -1,26 +1,29 @@
 import { STATUS_CODES } from "node:http";
 
-import type { OpenApiDocument, Operation, Part } from "./document.ts";
 import {
-  membersOf,
+  asObject,
+  entriesOf,
+  type JsonObject,
+  type OpenApiDocument,
+  type Operation,
   operationsOf,
-  partOf,
-  propertyTable,
   resolve,
-  row,
-  typeOf,
+  valuesOf,
 } from "./document.ts";
-import { type Html, html, join, json } from "./html.ts";
+import { type Html, html, join, jsonHtml } from "./html.ts";
+import { describeType, propertyTable, tableRow } from "./schema.ts";
 
 /**
- * The page for `document`, readable as it is; its script shows the hidden forms and makes them work.
- * Every address in it is relative to its own. End tags are left out where HTML lets them be.
+ * The docs page for `document`. It is a complete reference without its script, which shows the
+ * hidden forms and makes them work. Its addresses are relative, so it works below any prefix. End
+ * tags are left out where HTML allows it.
+ *
  * Throws an Error that shows a `$ref` which leads nowhere.
  */
 export function renderPage(document: OpenApiDocument): string {
-  const { title, version } = partOf(document["info"]);
+  const { title, version } = asObject(document["info"]);
   const operations = operationsOf(document);
-  return html`<!DOCTYPE html>
+  const page = html`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title} ${version}</title>
@@ -31,100 +34,160 @@ ${introduction(document, operations)}
 ${operations.map((operation) => operationSection(document, operation))}
 ${componentsSection(document)}
 </main>
-`.toString();
+`;
+  return page.toString();
 }
 
 function introduction(document: OpenApiDocument, operations: readonly Operation[]): Html {
-  const { title, version, description } = partOf(document["info"]);
-  const header = keyHeader(document);
+  const { title, version, description } = asObject(document["info"]);
   return html`<section><div>
 <h1>${title} <small>${version}</small></h1>
 <p>${description}
-<nav aria-label="Contents">
-${operations.map(({ method, path }) => html`<a href="#${method}${path}"><b>${method}</b> <code>${path}</code></a> `)}
-<a href="#schemas">Schemas</a> <a href="openapi.json">openapi.json</a></nav>
-<h2>Authentication</h2>
-${schemesOf(document).map(
-  ([id, { type, in: place, name, description }]) =>
-    html`<p>${description}\n<p>${id}: ${type} in ${place} <code>${name}</code>\n`,
-)}</div>
-${
-  header !== undefined &&
-  html`<form hidden>
-<label>${header} <input type="password" autocomplete="off"></label>
-<button>Authorize</button> <button type="button">Forget</button>
-<p role="status">Not authorized. A key stays in this page's memory only.
-</form>`
-}
+${contents(operations)}
+${authentication(document)}</div>
+${keyForm(keyHeader(document))}
 </section>`;
 }
 
-const schemesOf = ({ components }: OpenApiDocument): [string, Part][] =>
-  membersOf(partOf(components)["securitySchemes"]);
+function contents(operations: readonly Operation[]): Html {
+  const links = operations.map(({ method, path }) => {
+    const address = `#${method}${path}`;
+    return html`<a href="${address}"><b>${method}</b> <code>${path}</code></a> `;
+  });
+  return html`<nav aria-label="Contents">
+${links}
+<a href="#schemas">Schemas</a> <a href="openapi.json">openapi.json</a></nav>`;
+}
 
-const keyHeader = (document: OpenApiDocument): unknown =>
-  schemesOf(document).find(([, scheme]) => scheme["in"] === "header")?.[1]["name"];
+function authentication({ components }: OpenApiDocument): Html {
+  const schemes = entriesOf(asObject(components)["securitySchemes"]);
+  return html`<h2>Authentication</h2>
+${schemes.map(([id, { type, in: place, name, description }]) => {
+  return html`<p>${description}
+<p>${id}: ${type} in ${place} <code>${name}</code>
+`;
+})}`;
+}
+
+/** The name of the header field that carries the key; undefined if there is no such scheme. */
+function keyHeader(document: OpenApiDocument): unknown {
+  const schemes = valuesOf(asObject(document["components"])["securitySchemes"]);
+  return schemes.find((scheme) => scheme["in"] === "header")?.["name"];
+}
+
+function keyForm(header: unknown): Html | undefined {
+  if (header === undefined) return undefined;
+  return html`<form hidden>
+<label>${header} <input data-part="key" type="password" autocomplete="off"></label>
+<button>Authorize</button> <button data-part="forget" type="button">Forget</button>
+<p data-part="state" role="status">Not authorized. A key stays in this page's memory only.
+</form>`;
+}
 
 function operationSection(document: OpenApiDocument, operation: Operation): Html {
-  const { method, path, summary, description, security, requestBody, responses } = operation;
-  const schemes = membersOf(security).flatMap(([, requirement]) => Object.keys(requirement));
-  const body = resolve(document, requestBody);
+  const { method, path, summary, description, security } = operation;
+  const schemes = valuesOf(security).flatMap(Object.keys);
+  const header = schemes.length > 0 ? keyHeader(document) : undefined;
   return html`<section id="${method}${path}"><div>
 <h2><b>${method}</b> <code>${path}</code></h2>
 <p>${summary && html`<strong>${summary}.</strong> `}${description}
 <p>Security: ${schemes.join(", ") || "none"}</div>
-${tryIt(operation, body, schemes.length > 0 && keyHeader(document))}<div>
-${
-  requestBody !== undefined &&
-  html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
-${message(body)}${membersOf(body["content"]).map(([, { schema }]) => propertyTable(resolve(document, schema)))}
-`
-}<h3>Responses</h3>
-${membersOf(responses).map(
-  ([status, response]) => html`<div>
-<h4 data-status="${status}">${status} ${STATUS_CODES[status]}</h4>
-${message(resolve(document, response))}</div>
-`,
-)}</div></section>
+${tryIt(document, operation, header)}<div>
+${requestBody(document, operation)}<h3>Responses</h3>
+${responses(document, operation)}</div></section>
 `;
 }
 
-function tryIt({ method, path }: Operation, { content }: Part, header: unknown): Html {
-  const [type, media] = membersOf(content)[0] ?? [];
-  const example = json(media && examplesOf(media)[0]?.["value"]);
-  return html`<form data-method="${method}" data-path="${path}" data-type="${type}" data-header="${header}" hidden>
+/** The form that sends a request. `header` carries the key; undefined if no key is needed. */
+function tryIt(document: OpenApiDocument, operation: Operation, header: unknown): Html {
+  const { method, path, requestBody } = operation;
+  const [type, media] = entriesOf(resolve(document, requestBody)["content"])[0] ?? [];
+  const title = `${method} ${path}`;
+  const data = html`data-method="${method}" data-path="${path}" data-type="${type}"`;
+  return html`<form ${data} data-header="${header}" hidden>
 <h3>Try it</h3>
-${media && html`<label>Body <textarea rows="3" spellcheck="false">\n${example}</textarea></label>`}
-<button aria-label="Send ${method} ${path}">Send</button>
-<div aria-live="polite"><p>No answer yet.</div>
-<h4>cURL</h4><pre tabindex="0"></pre>
-<button type="button" aria-label="Copy cURL for ${method} ${path}">Copy</button>
-<small role="status">${header ? "Reads your key from API_KEY." : "Needs no key."}</small>
+${media && bodyField(media)}
+<button aria-label="Send ${title}">Send</button>
+<div data-part="response" aria-live="polite"><p>No response yet.</div>
+<h4>cURL</h4><pre data-part="command" tabindex="0"></pre>
+<button data-part="copy" type="button" aria-label="Copy cURL for ${title}">Copy</button>
+<small data-part="state" role="status">${keyNote(header)}</small>
 </form>`;
 }
 
-function message({ description, headers, content }: Part): Html {
-  const media = membersOf(content);
-  const types = media.map(([type, { schema }]) => html`${type} ${typeOf(schema)}`);
-  const fields = membersOf(headers).map(([name]) => html`header ${name}`);
-  const examples = media.flatMap(([, each]) => examplesOf(each));
-  return html`<p>${description}
-<p>${join([...types, ...fields], ", ")}
-${examples.map(({ summary, value }) => html`${summary && html`<p>${summary}\n`}<pre>${json(value)}</pre>\n`)}`;
+function bodyField(media: JsonObject): Html {
+  const example = jsonHtml(examplesOf(media)[0]?.["value"]);
+  // HTML drops the line break after the start tag, and no other one.
+  return html`<label>Body <textarea data-part="body" rows="3" spellcheck="false">
+${example}</textarea></label>`;
 }
 
-const examplesOf = ({ example, examples }: Part): Part[] =>
-  example === undefined ? membersOf(examples).map(([, named]) => named) : [{ value: example }];
+function keyNote(header: unknown): string {
+  return header === undefined ? "Needs no key." : "Reads your key from API_KEY.";
+}
+
+function requestBody(document: OpenApiDocument, operation: Operation): Html | undefined {
+  if (operation["requestBody"] === undefined) return undefined;
+  const body = resolve(document, operation["requestBody"]);
+  const tables = valuesOf(body["content"]).map(({ schema }) => {
+    return propertyTable(resolve(document, schema));
+  });
+  return html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
+${message(body)}${tables}
+`;
+}
+
+function responses(document: OpenApiDocument, operation: Operation): Html[] {
+  return entriesOf(operation["responses"]).map(([status, response]) => {
+    const phrase = STATUS_CODES[status];
+    return html`<div>
+<h4 data-status="${status}">${status} ${phrase}</h4>
+${message(resolve(document, response))}</div>
+`;
+  });
+}
+
+/** What a request body or a response holds: its description, types, header fields and examples. */
+function message({ description, headers, content }: JsonObject): Html {
+  const media = entriesOf(content);
+  const types = media.map(([type, { schema }]) => html`${type} ${describeType(schema)}`);
+  const fields = entriesOf(headers).map(([name]) => html`header ${name}`);
+  return html`<p>${description}
+<p>${join([...types, ...fields], ", ")}
+${valuesOf(content).flatMap(examplesOf).map(exampleBlock)}`;
+}
+
+function exampleBlock({ summary, value }: JsonObject): Html {
+  const caption =
+    summary === undefined
+      ? undefined
+      : html`<p>${summary}
+`;
+  return html`${caption}<pre>${jsonHtml(value)}</pre>
+`;
+}
+
+/** The examples of a media type as OpenAPI's Example Objects; the only one has no summary. */
+function examplesOf({ example, examples }: JsonObject): JsonObject[] {
+  if (example !== undefined) return [{ value: example }];
+  return valuesOf(examples);
+}
 
 function componentsSection({ components }: OpenApiDocument): Html {
-  const { schemas, headers } = partOf(components);
+  const { schemas, headers } = asObject(components);
   return html`<section id="schemas"><h2>Schemas</h2>
-${membersOf(schemas).map(
-  ([name, schema]) => html`<div id="${name}"><h3>${name}</h3>
-<p>${schema["description"]}
-${propertyTable(schema) ?? html`<p>${typeOf(schema)}`}</div>
-`,
-)}<div><h3>Headers</h3><table>
-${membersOf(headers).map(([name, { required, schema, description }]) => row(name, required, schema, description))}
+${entriesOf(schemas).map(schemaBlock)}<div><h3>Headers</h3><table>
+${entriesOf(headers).map(headerRow)}
 </table></div></section>`;
+}
+
+function schemaBlock([name, schema]: [string, JsonObject]): Html {
+  return html`<div id="${name}"><h3>${name}</h3>
+<p>${schema["description"]}
+${propertyTable(schema) ?? html`<p>${describeType(schema)}`}</div>
+`;
+}
+
+function headerRow([name, { required, schema, description }]: [string, JsonObject]): Html {
+  return tableRow(name, required === true, schema, description);
 }

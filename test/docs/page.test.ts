@@ -1,203 +1,190 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { STATUS_CODES } from "node:http";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { gzipSync } from "node:zlib";
 
 import {
-  membersOf,
+  asObject,
+  entriesOf,
+  type JsonObject,
   type OpenApiDocument,
+  type Operation,
   operationsOf,
-  type Part,
-  partOf,
   resolve,
+  valuesOf,
 } from "../../src/docs/document.ts";
 import { renderPage } from "../../src/docs/page.ts";
 import { root } from "../root.ts";
-import { poison } from "./hostile.ts";
+import { poison } from "../support/hostile.ts";
 
 const read = (name: string): string => readFileSync(new URL(`src/docs/${name}`, root), "utf8");
 const document = JSON.parse(read("openapi.json")) as OpenApiDocument;
 const page = renderPage(document);
+const sections = page.split("<section").slice(1);
 
-test("the page has every operation, status, header, example, schema and property of the document", () => {
-  const { schemas, headers } = partOf(document["components"]);
-  const sections = page.split("<section ");
-  const has = (section: string, text: unknown): void =>
-    assert.ok(section.includes(escape(String(text))), String(text));
-  for (const { method, path, description, responses } of operationsOf(document)) {
-    const section = sections.find((each) => each.startsWith(`id="${method}${path}"`)) ?? "";
-    has(section, path);
-    has(section, description);
-    for (const [status, response] of membersOf(responses)) {
-      has(section, `${status} ${STATUS_CODES[status]}`);
-      const { description, headers, content } = resolve(document, response);
-      for (const text of [description, ...namesOf(headers), ...namesOf(content)])
-        has(section, text);
-      for (const [, { schema, example, examples }] of membersOf(content)) {
-        has(section, String(partOf(schema)["$ref"]).replace("#/components/schemas/", ""));
-        const shown = [...section.matchAll(/<pre>([^<]*)<\/pre>/g)].map(
-          ([, json = ""]) => JSON.parse(json) as unknown,
-        );
-        const values =
-          example === undefined ? membersOf(examples).map(([, { value }]) => value) : [example];
-        assert.ok(values.length > 0);
-        for (const value of values)
-          assert.ok(
-            shown.some((each) => isDeepStrictEqual(each, value)),
-            `${status}`,
-          );
+describe("the docs page shows of the document", () => {
+  test("title, version and description", () => {
+    const { title, version, description } = asObject(document["info"]);
+    assertIncludes(page, `<title>${title} ${version}</title>`);
+    assertIncludes(sections[0], `<h1>${title} <small>${version}</small></h1>\n<p>${description}`);
+  });
+
+  test("contents with a link to each operation", () => {
+    const nav = /<nav [^]*<\/nav>/.exec(page)?.[0];
+    for (const { method, path } of operationsOf(document)) {
+      const link = `<a href="#${method}${path}"><b>${method}</b> <code>${path}</code></a>`;
+      assertIncludes(nav, link);
+    }
+    assertIncludes(nav, '<a href="#schemas">');
+  });
+
+  test("how a caller proves who it is", () => {
+    const { description } = valuesOf(asObject(document["components"])["securitySchemes"])[0] ?? {};
+    assertIncludes(sections[0], `<p>${description}`);
+    assertIncludes(sections[0], "APIKeyHeader: apiKey in header <code>X-API-Key</code>");
+  });
+
+  for (const operation of operationsOf(document)) {
+    const { method, path } = operation;
+    const section = sections.find((text) => text.startsWith(` id="${method}${path}"`));
+
+    test(`${method} ${path} with its summary, description and security`, () => {
+      const { summary, description, security } = operation;
+      assertIncludes(section, `<h2><b>${method}</b> <code>${path}</code></h2>`);
+      assertIncludes(section, `<strong>${summary}.</strong> ${description}`);
+      const names = valuesOf(security).flatMap(Object.keys);
+      assertIncludes(section, `<p>Security: ${names.length > 0 ? names : "none"}</div>`);
+    });
+
+    test(`${method} ${path} with each response, its header fields and its examples`, () => {
+      for (const [status, response] of entriesOf(operation["responses"])) {
+        assertIncludes(section, `${status} ${STATUS_CODES[status]}</h4>`);
+        assertShowsMessage(section, resolve(document, response));
+      }
+    });
+  }
+
+  test("request bodies, whether they are required, and their properties", () => {
+    const bodies = operationsOf(document).filter(({ requestBody }) => requestBody !== undefined);
+    assert.equal(bodies.length, 1);
+    const section = sectionOf(bodies[0]);
+    const [, shown = ""] = /<h3>Request body([^]*?)<h3>Responses/.exec(section) ?? [];
+    assert.ok(shown.startsWith(" <em>required</em></h3>"));
+    assertShowsMessage(shown, asObject(bodies[0]?.["requestBody"]));
+    assertIncludes(shown, "<table>\n<tr><th>status <em>required</em><td>string<td>");
+  });
+
+  test("schemas with their descriptions and properties", () => {
+    for (const [name, schema] of entriesOf(asObject(document["components"])["schemas"])) {
+      const [, shown] = sections.at(-1)?.split(`<div id="${name}"><h3>${name}</h3>`) ?? [];
+      assertIncludes(shown, `<p>${schema["description"]}`);
+      for (const property of namesOf(schema["properties"])) {
+        assertIncludes(shown, `<tr><th>${property}`);
       }
     }
-  }
-  const last = sections.at(-1) ?? "";
-  for (const [name, { properties, description }] of membersOf(schemas)) {
-    assert.ok(last.includes(`<div id="${name}">`));
-    for (const text of [description, ...namesOf(properties)]) has(last, text);
-  }
-  for (const name of namesOf(headers)) has(last, name);
-});
-
-test("the page and what it loads have at most 24 KiB, and 8 KiB gzipped", () => {
-  const files = [page, read("docs.css"), read("docs.js"), read("icon.svg")].map((text) =>
-    Buffer.from(text),
-  );
-  const sum = (sizes: number[]): number => sizes.reduce((total, size) => total + size, 0);
-  assert.ok(sum(files.map((file) => file.length)) <= 24 * 1024);
-  assert.ok(sum(files.map((file) => gzipSync(file).length)) <= 8 * 1024);
-});
-
-test("the page has relative addresses only, which work below any prefix", () => {
-  const addresses = [...page.matchAll(/\b(?:href|src|action)="([^"]*)"/g)].map(
-    ([, address]) => address ?? "",
-  );
-  assert.ok(addresses.length > 10);
-  const relative = /^(#[\w/]+|docs\/(docs\.css|docs\.js|icon\.svg)|openapi\.json)$/;
-  for (const address of addresses) assert.match(address, relative);
-  for (const text of [read("docs.css"), read("docs.js")])
-    assert.doesNotMatch(text, /https?:|\burl\(|@import|import\(/);
-});
-
-test("the page leads each of its links to one element", () => {
-  const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
-  assert.equal(new Set(ids).size, ids.length);
-  for (const [, id] of page.matchAll(/href="#([^"]*)"/g)) assert.ok(ids.includes(id), id);
-});
-
-test("there is no inline script or style, no handler, no closed details, and no control outside a hidden form", () => {
-  assert.doesNotMatch(page, /<style|<script(?! type="module" src="docs\/docs\.js"><\/script>)/i);
-  assert.doesNotMatch(page, / style=| on\w+=|<details/i);
-  assert.doesNotMatch(
-    read("docs.js"),
-    /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|Function\(/,
-  );
-  assert.doesNotMatch(read("docs.js"), /localStorage|sessionStorage|indexedDB|cookie/);
-  const outside = page.replace(/<form [^>]*\bhidden>[^]*?<\/form>/g, "");
-  assert.doesNotMatch(outside, /<form|<button|<input|<textarea|<select/);
-  assert.match(page, /<form [^>]*\bhidden>/);
-});
-
-test("text from the document stays text, wherever it stands", () => {
-  const attack = `</script></title></textarea></pre><img src=x onerror=alert(1)>"'&<!--`;
-  const poisoned = poison(document, attack);
-  const components = partOf(poisoned["components"]);
-  const schema = { type: attack, properties: { [attack]: { enum: [attack] } }, required: [attack] };
-  const schemas = { ...partOf(components["schemas"]), [attack]: schema };
-  const html = renderPage({ ...poisoned, components: { ...components, schemas } });
-  assert.doesNotMatch(html, /<img|<!--/);
-  assert.ok(html.includes("onerror=alert(1)&#62;"));
-  const tags = (text: string): Set<string> =>
-    new Set([...text.matchAll(/<\/?[a-zA-Z!][^\s>]*/g)].map(([tag]) => tag));
-  assert.deepEqual(
-    [...tags(html)].filter((tag) => !tags(page).has(tag)),
-    [],
-  );
-  for (const [tag] of html.matchAll(/<[a-z][^>]*>/g))
-    assert.match(tag, /^<[a-z0-9]+( [a-z-]+(="[^"<>]*")?)*>$/);
-});
-
-test("types are told in words", () => {
-  const cases: [unknown, string][] = [
-    [{}, "any"],
-    [true, "any"],
-    [{ type: "string" }, "string"],
-    [{ type: "string", format: "uuid4" }, "string (uuid4)"],
-    [{ type: ["string", "null"] }, "string or null"],
-    [{ type: ["string", "null"], format: "date" }, "string (date) or null"],
-    [{ type: "integer", nullable: true }, "integer or null"],
-    [{ $ref: "#/components/schemas/A", nullable: true }, '<a href="#A">A</a> or null'],
-    [{ type: "array" }, "array of any"],
-    [{ type: "array", items: { type: "string" } }, "array of string"],
-    [{ type: "array", items: { type: ["string", "null"] } }, "array of string or null"],
-    [
-      { type: ["array", "null"], items: { $ref: "#/components/schemas/A" } },
-      'array of <a href="#A">A</a> or null',
-    ],
-    [{ anyOf: [{ type: "string" }, { type: "integer" }] }, "string or integer"],
-    [{ oneOf: [{ type: "string" }, true] }, "string or any"],
-    [
-      { allOf: [{ $ref: "#/components/schemas/A" }, { type: "object" }] },
-      '<a href="#A">A</a> and object',
-    ],
-    [{ enum: ["a", 1, null] }, '<code>"a"</code> or <code>1</code> or <code>null</code>'],
-    [{ const: false }, "<code>false</code>"],
-  ];
-  for (const [schema, words] of cases) {
-    const html = renderSchemas({ A: { properties: { p: schema }, type: "object" } });
-    assert.ok(html.includes(`<tr><th>p<td>${words}<td>`), words);
-  }
-});
-
-test("properties of objects inside an object or a list have rows of their own, with the path to them", () => {
-  const inner = { required: ["b"], properties: { b: { type: "string", description: "Deep." } } };
-  const properties = { a: inner, list: { type: "array", items: inner }, c: { anyOf: [inner] } };
-  const html = renderSchemas({ A: { properties } });
-  for (const name of ["a.b", "list[].b", "c.b"]) {
-    assert.ok(html.includes(`<tr><th>${name} <em>required</em><td>string<td>Deep.\n`), name);
-  }
-});
-
-test("schemas that contain themselves, or that only name each other, end", () => {
-  const html = renderSchemas({
-    Tree: {
-      type: "object",
-      properties: { children: { type: "array", items: { $ref: "#/components/schemas/Tree" } } },
-    },
-    A: { $ref: "#/components/schemas/B" },
-    B: { $ref: "#/components/schemas/A" },
   });
-  assert.ok(html.includes('array of <a href="#Tree">Tree</a>'));
-  assert.ok(html.includes('<div id="A"><h3>A</h3>\n<p>\n<p><a href="#B">B</a></div>'));
+
+  test("header fields with their descriptions", () => {
+    for (const [name, { description }] of entriesOf(asObject(document["components"])["headers"])) {
+      assertIncludes(sections.at(-1), `<th>${name}`);
+      assertIncludes(sections.at(-1), `<td>${description}`);
+    }
+  });
 });
 
-test("a reference that leads nowhere, or in a circle, is an error that shows it", () => {
-  const responses = { loop: { $ref: "#/components/responses/loop" } };
-  const names = ["gone", "loop", "toString", "loop/gone"].map(
-    (name) => `#/components/responses/${name}`,
-  );
-  for (const ref of [...names, "x.json#/info", "/info", ""]) {
-    const paths = { "/a": { get: { responses: { 200: { $ref: ref } } } } };
-    const broken = { ...document, paths, components: { responses } };
-    assert.throws(
-      () => renderPage(broken),
-      (error: Error) => error.message.includes(JSON.stringify(ref)),
-      ref,
-    );
-  }
+describe("the docs page and its files", () => {
+  test("have at most 24 KiB, and 8 KiB gzipped", () => {
+    const names = ["docs.css", "docs.js", "icon.svg"];
+    const files = [page, ...names.map(read)].map((text) => Buffer.from(text));
+    const sum = (sizes: number[]): number => sizes.reduce((total, size) => total + size, 0);
+    assert.ok(sum(files.map((file) => file.length)) <= 24 * 1024);
+    assert.ok(sum(files.map((file) => gzipSync(file).length)) <= 8 * 1024);
+  });
+
+  test("have relative addresses only, which work below any prefix", () => {
+    const matches = [...page.matchAll(/\b(?:href|src|action)="([^"]*)"/g)];
+    assert.ok(matches.length > 10);
+    const relative = /^(#[\w/]+|docs\/(docs\.css|docs\.js|icon\.svg)|openapi\.json)$/;
+    for (const [, address = ""] of matches) assert.match(address, relative);
+    for (const text of [read("docs.css"), read("docs.js")]) {
+      assert.doesNotMatch(text, /https?:|\burl\(|@import|import\(/);
+    }
+  });
+
+  test("have links that lead to exactly one element each", () => {
+    const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const [, id] of page.matchAll(/href="#([^"]*)"/g)) assert.ok(ids.includes(id), id);
+  });
+
+  test("have no inline script or style, and no text that becomes code", () => {
+    assert.doesNotMatch(page, /<style|<script(?! type="module" src="docs\/docs\.js"><\/script>)/i);
+    assert.doesNotMatch(page, / style=| on\w+=|<details/i);
+    const script = read("docs.js");
+    assert.doesNotMatch(script, /innerHTML|outerHTML|insertAdjacentHTML|document\.write/);
+    assert.doesNotMatch(script, /eval|Function\(/);
+  });
+
+  test("keep nothing in the browser's stores", () => {
+    assert.doesNotMatch(read("docs.js"), /localStorage|sessionStorage|indexedDB|cookie/);
+  });
+
+  test("have controls in hidden forms only", () => {
+    assert.match(page, /<form [^>]*\bhidden>/);
+    const outside = page.replace(/<form [^>]*\bhidden>[^]*?<\/form>/g, "");
+    assert.doesNotMatch(outside, /<form|<button|<input|<textarea|<select/);
+  });
 });
 
-test("a reference may lead to another, and to a name that every object has", () => {
-  const responses = {
-    Same: { $ref: "#/components/responses/constructor" },
-    constructor: { description: "Own." },
-  };
-  const paths = { "/a": { get: { responses: { 200: { $ref: "#/components/responses/Same" } } } } };
-  assert.ok(renderPage({ ...document, paths, components: { responses } }).includes("Own."));
-});
+describe("the docs page of another document", () => {
+  test("shows its text as text, wherever it stands", () => {
+    const attack = `</script></title></textarea></pre><img src=x onerror=alert(1)>"'&<!--`;
+    const poisoned = poison(document, attack);
+    const components = asObject(poisoned["components"]);
+    const properties = { [attack]: { enum: [attack] } };
+    const schema = { type: attack, properties, required: [attack] };
+    const schemas = { ...asObject(components["schemas"]), [attack]: schema };
+    const hostile = renderPage({ ...poisoned, components: { ...components, schemas } });
+    assert.doesNotMatch(hostile, /<img|<!--/);
+    assert.ok(hostile.includes("onerror=alert(1)&#62;"));
+    const known = tagsOf(page);
+    const foreign = [...tagsOf(hostile)].filter((tag) => !known.has(tag));
+    assert.deepEqual(foreign, []);
+    for (const [tag] of hostile.matchAll(/<[a-z][^>]*>/g)) {
+      assert.match(tag, /^<[a-z0-9]+( [a-z-]+(="[^"<>]*")?)*>$/);
+    }
+  });
 
-test("a member that is odd or missing shows as nothing", () => {
-  for (const odd of [
+  test("has a link in place of each reference between schemas, also in a circle", () => {
+    const shown = renderSchemas({
+      A: { $ref: "#/components/schemas/B" },
+      B: { $ref: "#/components/schemas/A" },
+    });
+    assertIncludes(shown, '<div id="A"><h3>A</h3>\n<p>\n<p><a href="#B">B</a></div>');
+  });
+
+  test("is an error if a response is a reference that leads nowhere", () => {
+    const reference = { $ref: "#/components/responses/gone" };
+    const paths = { "/a": { get: { responses: { 200: reference } } } };
+    assert.throws(() => renderPage({ ...document, paths }), /responses\/gone/);
+  });
+
+  test("shows an operation without body, responses, security and description", () => {
+    const bare = renderPage({ ...document, paths: { "/bare": { get: {} } } });
+    assertIncludes(bare, '<section id="GET/bare">');
+    assertIncludes(bare, "Security: none");
+    assert.doesNotMatch(bare, /<textarea|Request body/);
+  });
+
+  test("has no form for a key if no header field carries one", () => {
+    const query = { type: "apiKey", in: "query", name: "key" };
+    const components = { securitySchemes: { Query: query } };
+    assert.doesNotMatch(renderPage({ paths: {}, components }), /type="password"/);
+  });
+
+  const malformed = [
     undefined,
     null,
     true,
@@ -209,75 +196,70 @@ test("a member that is odd or missing shows as nothing", () => {
     {},
     { "/a": null },
     { a: { get: null } },
-  ]) {
-    for (const name of ["info", "paths"]) renderPage({ ...document, [name]: odd });
-    renderPage({ info: {}, paths: {}, components: odd });
-    renderPage({
-      info: {},
-      paths: {},
-      components: { schemas: odd, headers: odd, securitySchemes: odd },
+  ];
+  for (const value of malformed) {
+    test(`shows nothing for ${JSON.stringify(value)} in place of a member`, () => {
+      for (const odd of documentsWith(value)) {
+        const shown = renderPage(odd);
+        assert.doesNotMatch(shown, /\[object|NaN|undefined/);
+        assert.match(shown, /<\/main>/);
+      }
     });
-    const get = {
-      security: odd,
-      requestBody: odd,
-      responses: { 200: odd, 400: { headers: odd, content: odd } },
-    };
-    const A = {
-      type: "object",
-      properties: { p: odd, q: { anyOf: odd, items: odd, properties: odd, enum: odd } },
-    };
-    const html = renderPage({ info: {}, paths: { "/a": { get } }, components: { schemas: { A } } });
-    assert.doesNotMatch(html, /\[object|NaN/);
-    assert.ok(html.includes("<tr><th>q<td>"));
   }
 });
 
-test("an example of one value or a few short ones stands on one line, and its text does not change", () => {
-  const text = "[\n  1,\n  2\n]";
-  const values = [
-    ["a", 1],
-    { a: "x".repeat(99) },
-    { list: [1, [2, 3]], text },
-    { a: "x".repeat(99), b: 1 },
-    {},
-    7,
+/** Documents in which one or several members are `value`. */
+function documentsWith(value: unknown): OpenApiDocument[] {
+  const components = { schemas: value, headers: value, securitySchemes: value };
+  const responses = { 200: value, 400: { headers: value, content: value } };
+  const get = { security: value, requestBody: value, responses };
+  const q = { anyOf: value, items: value, properties: value, enum: value };
+  const A = { type: "object", properties: { p: value, q } };
+  return [
+    { ...document, info: value },
+    { ...document, paths: value },
+    { components: value },
+    { components },
+    { paths: { "/a": { get } }, components: { schemas: { A } } },
   ];
-  const shown = values.map((value) => {
-    const content = { "application/json": { example: value } };
-    const html = renderPage({
-      ...document,
-      paths: { "/a": { get: { responses: { 200: { content } } } } },
-    });
-    return /<pre>([^<]+)<\/pre>/.exec(html)?.[1] ?? "";
-  });
-  assert.deepEqual(
-    shown.map((text) => JSON.parse(text) as unknown),
-    values,
-  );
-  assert.equal(shown[0], '["a", 1]');
-  assert.equal(shown[1]?.includes("\n"), false);
-  assert.match(shown[2] ?? "", /\n {2}"list": \[\n {4}1,\n {4}\[2, 3\]\n/);
-  assert.match(shown[3] ?? "", /^\{\n {2}"a"/);
-});
+}
 
-test("an operation without body, responses, security, description or identifier is shown all the same", () => {
-  const html = renderPage({
-    ...document,
-    paths: { "/bare": { get: {}, parameters: [], summary: "Not a method" } },
-  });
-  assert.ok(html.includes('<section id="GET/bare">'));
-  assert.ok(html.includes("Security: none"));
-  assert.equal(html.match(/<textarea/g), null);
-});
-
-function renderSchemas(schemas: Part): string {
+function renderSchemas(schemas: JsonObject): string {
   return renderPage({ ...document, paths: {}, components: { schemas } });
 }
 
-function namesOf(value: unknown): string[] {
-  return Object.keys(partOf(value));
+function sectionOf(operation: Operation | undefined): string {
+  const start = ` id="${operation?.method}${operation?.path}"`;
+  return sections.find((text) => text.startsWith(start)) ?? "";
 }
 
-function escape(text: string): string {
-  return text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
+/** Everything that a request body or a response says about itself. */
+function assertShowsMessage(shown: string | undefined, message: JsonObject): void {
+  const { description, headers, content } = message;
+  for (const text of [description, ...namesOf(headers), ...namesOf(content)]) {
+    assertIncludes(shown, String(text));
+  }
+  const values = [...(shown ?? "").matchAll(/<pre>([^<]*)<\/pre>/g)].map(
+    ([, json = ""]) => JSON.parse(json) as unknown,
+  );
+  for (const { schema, example, examples } of valuesOf(content)) {
+    assertIncludes(shown, String(asObject(schema)["$ref"]).split("/").at(-1));
+    const expected = example === undefined ? valuesOf(examples) : [{ value: example }];
+    assert.ok(expected.length > 0);
+    for (const { value } of expected) {
+      assert.ok(values.some((each) => isDeepStrictEqual(each, value)));
+    }
+  }
+}
+
+function assertIncludes(shown: string | undefined, text: string | undefined): void {
+  assert.ok(text !== undefined && shown?.includes(text), `${text} is missing in ${shown}`);
+}
+
+function tagsOf(shown: string): Set<string> {
+  return new Set([...shown.matchAll(/<\/?[a-zA-Z!][^\s>]*/g)].map(([tag]) => tag));
+}
+
+function namesOf(value: unknown): string[] {
+  return Object.keys(asObject(value));
 }

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { describeType, propertyTable } from "../../src/docs/schema.ts";
+
+describe("the type of a schema in words:", () => {
+  const $ref = "#/components/schemas/A";
+  const link = '<a href="#A">A</a>';
+  const cases: readonly [schema: unknown, words: string][] = [
+    [{}, "any"],
+    [true, "any"],
+    [undefined, "any"],
+    [{ type: "string" }, "string"],
+    [{ type: "string", format: "uuid" }, "string (uuid)"],
+    [{ type: ["string", "null"] }, "string or null"],
+    [{ type: ["string", "null"], format: "date" }, "string (date) or null"],
+    [{ type: "integer", nullable: true }, "integer or null"],
+    [{ $ref }, link],
+    [{ $ref, nullable: true }, `${link} or null`],
+    [{ type: "array" }, "array of any"],
+    [{ type: "array", items: { type: "string" } }, "array of string"],
+    [{ type: "array", items: { type: ["string", "null"] } }, "array of string or null"],
+    [{ type: ["array", "null"], items: { $ref } }, `array of ${link} or null`],
+    [{ anyOf: [{ type: "string" }, { type: "integer" }] }, "string or integer"],
+    [{ oneOf: [{ type: "string" }, true] }, "string or any"],
+    [{ allOf: [{ $ref }, { type: "object" }] }, `${link} and object`],
+    [{ enum: ["a", 1, null] }, '<code>"a"</code> or <code>1</code> or <code>null</code>'],
+    [{ const: false }, "<code>false</code>"],
+    [{ const: null }, "<code>null</code>"],
+    [{ type: "<b>" }, "&#60;b&#62;"],
+  ];
+  for (const [schema, words] of cases) {
+    test(`${JSON.stringify(schema)} is ${words}`, () => {
+      assert.equal(`${describeType(schema)}`, words);
+    });
+  }
+});
+
+describe("the table of a schema's properties", () => {
+  test("has a row for each, with name, mark, type and description", () => {
+    const properties = { a: { type: "string", description: "One." }, b: {} };
+    const table = propertyTable({ required: ["a"], properties });
+    const rows = "<tr><th>a <em>required</em><td>string<td>One.\n<tr><th>b<td>any<td>\n";
+    assert.equal(`${table}`, `<table>\n${rows}</table>`);
+  });
+
+  test("is missing if there are none", () => {
+    assert.equal(propertyTable({ type: "string" }), undefined);
+  });
+
+  test("has the properties of objects inside it, with the path to them", () => {
+    const inner = { required: ["b"], properties: { b: { type: "string", description: "Deep." } } };
+    const properties = {
+      a: inner,
+      list: { type: "array", items: inner },
+      c: { anyOf: [inner] },
+      d: { oneOf: [inner] },
+      e: { allOf: [inner] },
+      f: { items: { items: inner } },
+    };
+    const table = `${propertyTable({ properties })}`;
+    for (const name of ["a.b", "list[].b", "c.b", "d.b", "e.b", "f[][].b"]) {
+      assert.ok(table.includes(`<tr><th>${name} <em>required</em><td>string<td>Deep.\n`), name);
+    }
+  });
+
+  test("shows a reference to the schema itself as a link", () => {
+    const children = { type: "array", items: { $ref: "#/components/schemas/Tree" } };
+    const table = `${propertyTable({ properties: { children } })}`;
+    assert.ok(table.includes('array of <a href="#Tree">Tree</a>'));
+  });
+});
