@@ -2,45 +2,113 @@ import { hash } from "node:crypto";
 
 import { renderPage } from "../docs/page.ts";
 import type { Reply } from "../http/reply.ts";
-import { type Context, type Route, route } from "../http/route.ts";
+import { type Route, route } from "../http/route.ts";
 
 /**
- * The routes of the docs page, of what it loads, and of the OpenAPI document. As in FastAPI, it lists none of them.
- * `read`: the text of a file of the docs.
+ * The routes of the docs page, of the files that it loads, and of the OpenAPI document. As in
+ * FastAPI, the document does not list them.
+ *
+ * `read` returns the text of a file of the docs.
  */
 export function docsRoutes(read: (name: string) => string): Route[] {
   const openapi = read("openapi.json");
   return [
-    fileRoute("/docs", "text/html; charset=utf-8", renderPage(JSON.parse(openapi)), PAGE_HEADERS),
-    fileRoute("/docs/docs.css", "text/css; charset=utf-8", read("docs.css"), ASSET_HEADERS),
-    fileRoute("/docs/docs.js", "text/javascript; charset=utf-8", read("docs.js"), ASSET_HEADERS),
-    fileRoute("/docs/icon.svg", "image/svg+xml", read("icon.svg"), ASSET_HEADERS),
-    fileRoute("/openapi.json", "application/json", openapi, []),
+    fileRoute({
+      path: "/docs",
+      type: "text/html; charset=utf-8",
+      text: renderPage(JSON.parse(openapi)),
+      headers: PAGE_HEADERS,
+    }),
+    fileRoute({
+      path: "/docs/docs.css",
+      type: "text/css; charset=utf-8",
+      text: read("docs.css"),
+      headers: ASSET_HEADERS,
+    }),
+    fileRoute({
+      path: "/docs/docs.js",
+      type: "text/javascript; charset=utf-8",
+      text: read("docs.js"),
+      headers: ASSET_HEADERS,
+    }),
+    fileRoute({
+      path: "/docs/icon.svg",
+      type: "image/svg+xml",
+      text: read("icon.svg"),
+      headers: ASSET_HEADERS,
+    }),
+    fileRoute({
+      path: "/openapi.json",
+      type: "application/json",
+      text: openapi,
+      headers: [],
+    }),
   ];
 }
 
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; " +
-  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/** A file that is served as it is. */
+interface ServedFile {
+  readonly path: string;
+  /** The value of Content-Type. */
+  readonly type: string;
+  readonly text: string;
+  /** Further header fields: names and values in turn. */
+  readonly headers: readonly string[];
+}
+
+/** The page may load its own files and call its own service, and nothing else. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
 
 const ASSET_HEADERS: readonly string[] = ["Cross-Origin-Resource-Policy", "same-origin"];
 
 const PAGE_HEADERS: readonly string[] = [
-  ...["Content-Security-Policy", CSP, "Referrer-Policy", "no-referrer"],
-  ...["Cross-Origin-Opener-Policy", "same-origin", ...ASSET_HEADERS],
+  "Content-Security-Policy",
+  CONTENT_SECURITY_POLICY,
+  "Referrer-Policy",
+  "no-referrer",
+  "Cross-Origin-Opener-Policy",
+  "same-origin",
+  ...ASSET_HEADERS,
 ];
 
-function fileRoute(path: string, type: string, text: string, headers: readonly string[]): Route {
+function fileRoute({ path, type, text, headers }: ServedFile): Route {
   const body = Buffer.from(text);
   const etag = `"${hash("sha256", body, "base64url").slice(0, 22)}"`;
-  const common = ["Cache-Control", "no-cache", "ETag", etag, ...headers];
-  const whole: Reply = { status: 200, headers: ["Content-Type", type, ...common], body };
-  const unchanged: Reply = { status: 304, headers: common, body: "" };
-  const handler = (_body: undefined, { request }: Context): Reply =>
-    matches(request.headers["if-none-match"] ?? "", etag) ? unchanged : whole;
-  return route({ method: "GET", path, includeInSchema: false, handler });
+  const commonHeaders = ["Cache-Control", "no-cache", "ETag", etag, ...headers];
+  const fullReply: Reply = {
+    status: 200,
+    headers: ["Content-Type", type, ...commonHeaders],
+    body,
+  };
+  const notModified: Reply = { status: 304, headers: commonHeaders, body: "" };
+  return route({
+    method: "GET",
+    path,
+    includeInSchema: false,
+    handler: (_body, { request }) => {
+      const field = request.headers["if-none-match"] ?? "";
+      return namesTag(field, etag) ? notModified : fullReply;
+    },
+  });
 }
 
-/** Whether an If-None-Match field names the tag: `"*"`, or a list of tags compared weakly (RFC 9110 13.1.2). */
-const matches = (field: string, etag: string): boolean =>
-  field.trim() === "*" || field.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+/**
+ * Whether an If-None-Match field names the tag: it is `*`, or a list of tags of which one is the
+ * same in a weak comparison (RFC 9110 13.1.2).
+ */
+function namesTag(field: string, etag: string): boolean {
+  if (field.trim() === "*") return true;
+  const tags = field.split(",").map((tag) => tag.trim());
+  return tags.some((tag) => tag === etag || tag === `W/${etag}`);
+}

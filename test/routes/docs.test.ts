@@ -1,107 +1,90 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 
 import { renderPage } from "../../src/docs/page.ts";
+import type { Context } from "../../src/http/route.ts";
 import { docsRoutes } from "../../src/routes/docs.ts";
-import { type Answer, exchange } from "../service.ts";
-import { lines, serveRoutes, type Started } from "../http/start.ts";
+import { root } from "../root.ts";
+import { type Service, startService } from "../service.ts";
 
-const FILES = {
-  "openapi.json": '{"openapi":"3.1.0","info":{"title":"é"}}',
-  "docs.css": "a{}",
-  "docs.js": "'use strict'",
-  "icon.svg": "<svg/>",
-};
+const read = (name: string): string => readFileSync(new URL(`src/docs/${name}`, root), "utf8");
 
-const read = (name: string): string => FILES[name as keyof typeof FILES];
+const openapi = read("openapi.json");
 
-const PATHS: readonly (readonly [string, string, string])[] = [
-  ["/docs", "text/html; charset=utf-8", renderPage(JSON.parse(FILES["openapi.json"]))],
-  ["/docs/docs.css", "text/css; charset=utf-8", FILES["docs.css"]],
-  ["/docs/docs.js", "text/javascript; charset=utf-8", FILES["docs.js"]],
-  ["/docs/icon.svg", "image/svg+xml", FILES["icon.svg"]],
-  ["/openapi.json", "application/json", FILES["openapi.json"]],
+const FILES: readonly (readonly [path: string, type: string, text: string])[] = [
+  ["/docs", "text/html; charset=utf-8", renderPage(JSON.parse(openapi))],
+  ["/docs/docs.css", "text/css; charset=utf-8", read("docs.css")],
+  ["/docs/docs.js", "text/javascript; charset=utf-8", read("docs.js")],
+  ["/docs/icon.svg", "image/svg+xml", read("icon.svg")],
+  ["/openapi.json", "application/json", openapi],
 ];
 
-/** Fields that are one answer's own. */
-const OWN = new Set(["date", "x-request-id"]);
+/** A response with all of its body. */
+interface Received {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
 
-describe("the docs' routes", { concurrency: 8 }, () => {
-  let service: Started;
+/** Header fields: names and values in turn. */
+type Fields = readonly string[];
+
+describe("the docs' routes", () => {
+  let service: Service;
   before(async () => {
-    service = await serveRoutes(docsRoutes(read));
+    service = await startService();
   });
-  after(() => service.close());
+  after(() => service?.stop());
 
-  async function ask(
-    path: string,
-    fields: readonly string[] = [],
-    method = "GET",
-  ): Promise<Answer> {
-    const request = lines(`${method} ${path} HTTP/1.1`, "Host: x", ...fields);
-    const { answers } = await exchange(service.port, request, { isHead: method === "HEAD" });
-    assert.equal(answers.length, 1);
-    return answers[0] as Answer;
+  async function send(method: string, path: string, fields: Fields = []): Promise<Received> {
+    const headers = ["Host", "x", "Connection", "close", ...fields];
+    const outgoing = request({ host: "127.0.0.1", port: service.port, method, path, headers });
+    outgoing.end();
+    const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+    return { status: response.statusCode, headers: response.headers, body: await text(response) };
   }
 
-  const etagOf = async (path: string): Promise<string> => (await ask(path)).headers["etag"] ?? "";
+  const get = (path: string, fields: Fields = []): Promise<Received> => send("GET", path, fields);
 
-  test("none of them is in the OpenAPI document, needs a key, or has a body", () => {
-    for (const one of docsRoutes(read)) {
-      assert.deepEqual(
-        [one.method, one.includeInSchema, one.dependencies, one.body],
-        ["GET", false, [], undefined],
-      );
-    }
-  });
+  const etagOf = async (path: string): Promise<string> => (await get(path)).headers.etag ?? "";
 
-  for (const [path, type, text] of PATHS) {
-    test(`${path} is served with its type, a strong ETag and Cache-Control: no-cache`, async () => {
-      const { status, headers, body } = await ask(path);
-      assert.deepEqual([status, headers["content-type"], body], [200, type, text]);
-      assert.equal(headers["content-length"], String(Buffer.byteLength(text)));
-      assert.match(headers["etag"] ?? "", /^"[A-Za-z0-9_-]{22}"$/);
-      assert.deepEqual(
-        [headers["cache-control"], headers["x-content-type-options"]],
-        ["no-cache", "nosniff"],
-      );
+  for (const [path, type, content] of FILES) {
+    test(`serve ${path} with its type, a strong ETag and Cache-Control: no-cache`, async () => {
+      const { status, headers, body } = await get(path);
+      assert.equal(status, 200);
+      assert.equal(headers["content-type"], type);
+      assert.equal(body, content);
+      assert.equal(headers["content-length"], String(Buffer.byteLength(content)));
+      assert.match(headers.etag ?? "", /^"[A-Za-z0-9_-]{22}"$/);
+      assert.equal(headers["cache-control"], "no-cache");
+      assert.equal(headers["x-content-type-options"], "nosniff");
     });
 
-    test(`HEAD ${path} has the fields of GET and no body`, async () => {
-      const common = ({ headers }: Answer): object =>
-        Object.fromEntries(Object.entries(headers).filter(([name]) => !OWN.has(name)));
-      assert.deepEqual(common(await ask(path, [], "HEAD")), common(await ask(path)));
+    test(`respond to HEAD ${path} as to GET, without a body`, async () => {
+      const response = await send("HEAD", path);
+      assert.equal(response.body, "");
+      assert.deepEqual(commonFields(response), commonFields(await get(path)));
     });
 
-    test(`${path} is 304 without a body for a client that has it, with the fields its copy needs`, async () => {
-      const whole = await ask(path);
-      const { status, headers, body } = await ask(path, [
-        `If-None-Match: ${whole.headers["etag"]}`,
-      ]);
-      assert.deepEqual(
-        [status, body, headers["content-length"], headers["content-type"]],
-        [304, "", undefined, undefined],
-      );
+    test(`respond to ${path} with 304 and the fields that a kept copy needs`, async () => {
+      const full = await get(path);
+      const response = await get(path, ["If-None-Match", full.headers.etag ?? ""]);
+      assert.equal(response.status, 304);
+      assert.equal(response.body, "");
+      assert.equal(response.headers["content-length"], undefined);
+      assert.equal(response.headers["content-type"], undefined);
       // RFC 9110 15.4.5
-      for (const name of ["etag", "cache-control", "content-security-policy"])
-        assert.equal(headers[name], whole.headers[name]);
+      for (const name of ["etag", "cache-control", "content-security-policy"]) {
+        assert.equal(response.headers[name], full.headers[name]);
+      }
     });
   }
 
-  test("each file has its own ETag, which changes with its text and with nothing else", async () => {
-    const tags = await Promise.all(PATHS.map(([path]) => etagOf(path)));
-    assert.equal(new Set(tags).size, PATHS.length);
-    const other = await serveRoutes(
-      docsRoutes((name) => (name === "docs.css" ? "b{}" : read(name))),
-    );
-    const { answers } = await exchange(other.port, lines("GET /docs/docs.css HTTP/1.1", "Host: x"));
-    assert.notEqual(answers[0]?.headers["etag"], tags[1]);
-    const { answers: same } = await exchange(other.port, lines("GET /docs HTTP/1.1", "Host: x"));
-    assert.equal(same[0]?.headers["etag"], tags[0]);
-    other.close();
-  });
-
-  const matching: readonly (readonly [string, (etag: string) => readonly string[]])[] = [
+  const matching: readonly [what: string, fieldsOf: (etag: string) => Fields][] = [
     ["the tag", (etag) => [etag]],
     ["the tag, marked weak", (etag) => [`W/${etag}`]],
     ["a list with the tag last", (etag) => [`"a", "b",${etag}`]],
@@ -112,54 +95,56 @@ describe("the docs' routes", { concurrency: 8 }, () => {
     ["a star", () => ["*"]],
     ["a star between blanks", () => ["  *  "]],
   ];
-  for (const [what, valuesOf] of matching) {
-    test(`If-None-Match with ${what} is 304`, async () => {
-      const fields = valuesOf(await etagOf("/docs")).map((value) => `If-None-Match: ${value}`);
-      for (const method of ["GET", "HEAD"])
-        assert.equal((await ask("/docs", fields, method)).status, 304);
+  for (const [what, fieldsOf] of matching) {
+    test(`respond to If-None-Match with ${what} with 304`, async () => {
+      const fields = fieldsOf(await etagOf("/docs")).flatMap((value) => ["If-None-Match", value]);
+      for (const method of ["GET", "HEAD"]) {
+        assert.equal((await send(method, "/docs", fields)).status, 304);
+      }
     });
   }
 
-  const others: readonly (readonly [string, (etag: string) => string])[] = [
-    ["nothing", () => ""],
+  const different: readonly [what: string, valueOf: (etag: string) => string][] = [
+    ["no tag", () => ""],
     ["another tag", () => '"a"'],
     ["the tag without its quotes", (etag) => etag.slice(1, -1)],
     ["half of the tag", (etag) => `${etag.slice(0, 9)}"`],
     ["the tag and more within the quotes", (etag) => `${etag.slice(0, -1)}a"`],
     ["the tag marked weak in a small letter", (etag) => `w/${etag}`],
     ["the tag marked weak twice", (etag) => `W/W/${etag}`],
-    ["the tag in capitals", (etag) => (etag === etag.toUpperCase() ? '""' : etag.toUpperCase())],
+    ["the tag with its case changed", swapCase],
     ["the tag within a longer one", (etag) => `"x${etag.slice(1)}`],
     ["a star in quotes", () => '"*"'],
     ["a star in a list", () => '"a", *'],
     ["two stars", () => "**"],
-    ["the tag of another file", () => "other"],
   ];
-  for (const [what, valueOf] of others) {
-    test(`If-None-Match with ${what} gets the whole file`, async () => {
-      const value = what.startsWith("the tag of")
-        ? await etagOf("/docs/docs.css")
-        : valueOf(await etagOf("/docs"));
-      assert.equal((await ask("/docs", [`If-None-Match: ${value}`])).status, 200);
+  for (const [what, valueOf] of different) {
+    test(`respond to If-None-Match with ${what} with 200`, async () => {
+      const value = valueOf(await etagOf("/docs"));
+      assert.equal((await get("/docs", ["If-None-Match", value])).status, 200);
     });
   }
 
-  test("If-Match, If-Modified-Since and Range change nothing", async () => {
-    for (const field of [
-      'If-Match: "a"',
-      "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT",
-      "Range: bytes=0-1",
-    ]) {
-      assert.equal((await ask("/docs", [field])).status, 200);
-    }
+  test("respond to If-None-Match with the tag of another file with 200", async () => {
+    const value = await etagOf("/docs/docs.css");
+    assert.equal((await get("/docs", ["If-None-Match", value])).status, 200);
   });
 
-  test("the page may load its own files only, be framed by nobody, and tell nobody where it is", async () => {
-    const { headers } = await ask("/docs");
-    const policy = Object.fromEntries(
-      (headers["content-security-policy"] ?? "").split("; ").map((part) => part.split(/ (.*)/s)),
-    );
-    assert.deepEqual(policy, {
+  const ignored: readonly [name: string, value: string][] = [
+    ["If-Match", '"a"'],
+    ["If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"],
+    ["Range", "bytes=0-1"],
+  ];
+  for (const [name, value] of ignored) {
+    test(`ignore ${name}`, async () => {
+      assert.equal((await get("/docs", [name, value])).status, 200);
+    });
+  }
+
+  test("let the page load its own files only, in no frame, and send no Referer", async () => {
+    const { headers } = await get("/docs");
+    const directives = String(headers["content-security-policy"]).split("; ");
+    assert.deepEqual(Object.fromEntries(directives.map((each) => each.split(/ (.*)/))), {
       "default-src": "'none'",
       "script-src": "'self'",
       "style-src": "'self'",
@@ -170,28 +155,82 @@ describe("the docs' routes", { concurrency: 8 }, () => {
       "frame-ancestors": "'none'",
       "require-trusted-types-for": "'script'",
       "trusted-types": "'none'",
-    } as unknown as typeof policy);
+    });
     assert.equal(headers["referrer-policy"], "no-referrer");
     assert.equal(headers["cross-origin-opener-policy"], "same-origin");
-    for (const [path] of PATHS.slice(0, 4))
-      assert.equal((await ask(path)).headers["cross-origin-resource-policy"], "same-origin");
   });
 
-  test("other spellings are 404, a slash at the end redirects relatively, other methods are 405", async () => {
-    for (const path of [
-      "/docs/x",
-      "/docs//docs.css",
-      "/docs/../openapi.json",
-      "/docs/docs.css.map",
-      "/docs/openapi.json",
-      "/docs%2fdocs.css",
-      "/DOCS",
-    ]) {
-      assert.equal((await ask(path)).status, 404);
-    }
-    const { status, headers } = await ask("/docs/?a=b");
-    assert.deepEqual([status, headers["location"]], [307, "../docs?a=b"]);
-    const { status: refused, headers: fields } = await ask("/openapi.json", [], "PUT");
-    assert.deepEqual([refused, fields["allow"]], [405, "GET, HEAD"]);
+  for (const path of ["/docs", "/docs/docs.css", "/docs/docs.js", "/docs/icon.svg"]) {
+    test(`keep other origins from loading ${path}`, async () => {
+      const { headers } = await get(path);
+      assert.equal(headers["cross-origin-resource-policy"], "same-origin");
+    });
+  }
+
+  for (const path of [
+    "/docs/x",
+    "/docs//docs.css",
+    "/docs/../openapi.json",
+    "/docs/docs.css.map",
+    "/docs/openapi.json",
+    "/docs%2fdocs.css",
+    "/DOCS",
+  ]) {
+    test(`respond to ${path} with 404`, async () => {
+      assert.equal((await get(path)).status, 404);
+    });
+  }
+
+  test("redirect from a path with a trailing slash, relatively", async () => {
+    const { status, headers } = await get("/docs/?a=b");
+    assert.equal(status, 307);
+    assert.equal(headers.location, "../docs?a=b");
+  });
+
+  test("respond to other methods with 405", async () => {
+    const { status, headers } = await send("PUT", "/openapi.json");
+    assert.equal(status, 405);
+    assert.equal(headers.allow, "GET, HEAD");
   });
 });
+
+describe("the declarations of the docs' routes", () => {
+  test("are not in the OpenAPI document, and have neither guard nor body", () => {
+    for (const { method, includeInSchema, dependencies, body } of docsRoutes(read)) {
+      assert.deepEqual(
+        [method, includeInSchema, dependencies, body],
+        ["GET", false, [], undefined],
+      );
+    }
+  });
+
+  test("give each file an ETag that changes with its text, and with nothing else", () => {
+    const before = etags(read);
+    const after = etags((name) => read(name) + (name === "docs.css" ? "b{}" : ""));
+    assert.equal(new Set(before).size, FILES.length);
+    assert.notEqual(after[1], before[1]);
+    assert.deepEqual(after.toSpliced(1, 1), before.toSpliced(1, 1));
+  });
+});
+
+/** The header fields, without those that every response has its own value for. */
+function commonFields({ headers }: Received): IncomingHttpHeaders {
+  const { date: _date, "x-request-id": _requestId, ...common } = headers;
+  return common;
+}
+
+function swapCase(text: string): string {
+  const swap = (letter: string): string =>
+    letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase();
+  return [...text].map(swap).join("");
+}
+
+/** The ETags of the files as `readFile` returns them, in the order of FILES. */
+function etags(readFile: (name: string) => string): string[] {
+  const context = { request: { headers: {} } } as Context;
+  return docsRoutes(readFile).map(({ handler }) => {
+    const reply = handler(undefined, context);
+    assert.ok(!(reply instanceof Promise));
+    return reply.headers[reply.headers.indexOf("ETag") + 1] ?? "";
+  });
+}
