@@ -36,8 +36,8 @@ const HOOKS = /^(?:pre|post)?(?:install|prepare|prepublish|dependencies)$/;
 const MAX_SCRIPT_LENGTH = 100;
 
 /**
- * What is wrong with a package.json: other dependencies than `packages` for development, inexact versions, scripts that
- * run on installing, and scripts that are too long to read.
+ * What is wrong with a package.json: other dependencies than `packages` for development, inexact
+ * versions, scripts that run on installing, and scripts that are too long to read.
  */
 export function manifestProblems(manifest: Manifest, packages: readonly string[]): string[] {
   const { devDependencies = {}, scripts = {} } = manifest;
@@ -57,7 +57,9 @@ export function manifestProblems(manifest: Manifest, packages: readonly string[]
   return problems;
 }
 
-/** Packages in a lock file that `manifest` does not need, that no hash locks, or that run something. */
+/**
+ * Packages in a lock file that `manifest` does not need, that no hash locks, or that run something.
+ */
 export function lockProblems({ packages }: Lock, manifest: Manifest): string[] {
   const problems: string[] = [];
   const { "": project, ...others } = packages;

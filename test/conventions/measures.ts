@@ -1,9 +1,10 @@
 import { isClosing, isOpening, type Source, textAt, type Token } from "./scan.ts";
 
 /**
- * Figures for how a source reads. Decisions are those of ESLint's rule `complexity`: `if`, `for`, `while`, `case`,
- * `catch`, `? :`, `&&`, `||`, `??` and their assignments, `?.` and default values. As there, the value of a class's field
- * counts as a function, and code outside functions does not count.
+ * Figures for how a source reads. Decisions are those of ESLint's rule `complexity`: `if`, `for`,
+ * `while`, `case`, `catch`, `? :`, `&&`, `||`, `??` and their assignments, `?.` and default values.
+ * As there, the value of a class's field counts as a function, and code outside functions does not
+ * count.
  */
 
 /** How much of a reader's attention a function takes. */
@@ -12,7 +13,10 @@ export interface FunctionFigures {
   readonly line: number;
   /** Lines of code from its parameters to its end, with the functions in it. */
   readonly lines: number;
-  /** 1 for itself and 1 for each decision, as ESLint's rule `complexity` counts; without the functions in it. */
+  /**
+   * 1 for itself and 1 for each decision, as ESLint's rule `complexity` counts; without the
+   * functions in it.
+   */
   readonly decisions: number;
   /** How deep statements that hold others are nested. */
   readonly depth: number;
@@ -114,7 +118,10 @@ function functionAt(source: Source, index: number): Span | undefined {
   return isType(source, start) ? undefined : { start, end: endOfExpression(source, index + 1) };
 }
 
-/** The "(" of the parameters that belong to a body or an arrow at `index`. A return type may stand between. */
+/**
+ * The "(" of the parameters that belong to a body or an arrow at `index`. A return type may stand
+ * between.
+ */
 function parametersBefore(source: Source, index: number): number | undefined {
   const { pairs } = source;
   if (textAt(source, index - 1) === ")") return pairs.get(index - 1);
@@ -204,7 +211,9 @@ function bracketAround(source: Source, index: number): number {
   return at;
 }
 
-/** Whether the ")" at `index` ends a list of parameters, not an expression or the head of a loop. */
+/**
+ * Whether the ")" at `index` ends a list of parameters, not an expression or the head of a loop.
+ */
 function isBeforeBody(source: Source, index: number): boolean {
   const isControl = CONTROL.has(textAt(source, (source.pairs.get(index) ?? index) - 1));
   return !isControl && ["=>", "{", ":"].includes(textAt(source, index + 1));
@@ -263,7 +272,9 @@ function ending({ tokens, pairs }: Source, index: number, texts: readonly string
   return at;
 }
 
-/** The token before the one at `index`; if that one closes a bracket, the token before the whole. */
+/**
+ * The token before the one at `index`; if that one closes a bracket, the token before the whole.
+ */
 function before({ tokens, pairs }: Source, index: number): number {
   const token = tokens[index];
   return (token !== undefined && isClosing(token) ? (pairs.get(index) ?? index) : index) - 1;

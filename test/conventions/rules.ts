@@ -27,9 +27,9 @@ interface Declaration {
 }
 
 /**
- * Imports that go the wrong way. `order` lists files and folders ("src/routes/*"): a file may import what stands before
- * it, and modules of Node. Files in a listed folder may not import each other. Files and entries of `order` that do not
- * match are problems, too.
+ * Imports that go the wrong way. `order` lists files and folders ("src/routes/*"): a file may
+ * import what stands before it, and modules of Node. Files in a listed folder may not import each
+ * other. Files and entries of `order` that do not match are problems, too.
  */
 export function wrongImports(sources: Sources, order: readonly string[]): string[] {
   const positionOf = (path: string): number =>
@@ -86,7 +86,9 @@ export function uses(sources: Sources, isUse: Use, allowed: readonly string[] = 
   );
 }
 
-/** The words in `names` in any position, and strings that hold no more than one of them: `a["b"]`. */
+/**
+ * The words in `names` in any position, and strings that hold no more than one of them: `a["b"]`.
+ */
 export function anyUse(names: readonly string[]): Use {
   return ({ tokens }, index) => names.includes(nameOf(tokens[index]));
 }
@@ -118,7 +120,10 @@ export function constructorUse(source: Source, index: number): boolean {
   return nameOf(source.tokens[index]) === "constructor" && !isDeclared;
 }
 
-/** Exported declarations without a doc comment right above them. Overloads share that of the first one. */
+/**
+ * Exported declarations without a doc comment right above them. Overloads share that of the first
+ * one.
+ */
 export function undocumentedExports(sources: Sources): string[] {
   return [...sources].flatMap(([path, source]) => {
     const ends = source.comments
@@ -195,7 +200,9 @@ function fromAfter(source: Source, index: number): number | undefined {
   return undefined;
 }
 
-/** The names at run time of `a, { b as c, type D }` and the like, as the imported module calls them. */
+/**
+ * The names at run time of `a, { b as c, type D }` and the like, as the imported module calls them.
+ */
 function namesIn(clause: string): string[] {
   if (/^type (?!,|from)/.test(clause)) return [];
   return clause

@@ -1,6 +1,6 @@
 /**
- * A scanner for TypeScript and JavaScript, so that the house rules can be checked with nothing installed.
- * It knows tokens and brackets, and no grammar.
+ * A scanner for TypeScript and JavaScript, so that the house rules can be checked with nothing
+ * installed. It knows tokens and brackets, and no grammar.
  */
 
 /** What kind of token it is. Numbers and private names count as words. */
@@ -9,7 +9,9 @@ export type TokenKind = "comment" | "string" | "template" | "regex" | "word" | "
 /** The smallest piece of a source that means something. */
 export interface Token {
   readonly kind: TokenKind;
-  /** As it stands in the source. A template with holes has one token before, between and after them. */
+  /**
+   * As it stands in the source. A template with holes has one token before, between and after them.
+   */
   readonly text: string;
   /** The line of its first character, from 1. */
   readonly line: number;
@@ -47,7 +49,10 @@ const WORD = /[\w$#]+/y;
 const PUNCTUATOR =
   /=>|\?\.(?!\d)|(?:\?\?|&&|\|\||\*\*|<<|>>>?)=?|[=!]==?|[-+*%&|^<>]=|\+\+|--|\.{3}|[^\s"'`/]/y;
 
-/** Splits a source into tokens. Throws an Error that names the line if a token or a bracket has no end. */
+/**
+ * Splits a source into tokens. Throws an Error that names the line if a token or a bracket has no
+ * end.
+ */
 export function scan(text: string): Source {
   const tokens: Token[] = [];
   const comments: Token[] = [];
@@ -122,8 +127,8 @@ function mayRegexFollow(previous: Token | undefined): boolean {
 }
 
 /**
- * Pairs the last token, if it is a bracket. `open` holds the indexes of open brackets. Returns whether the text of a
- * template follows.
+ * Pairs the last token, if it is a bracket. `open` holds the indexes of open brackets. Returns
+ * whether the text of a template follows.
  */
 function pair(tokens: readonly Token[], open: number[], pairs: Map<number, number>): boolean {
   const index = tokens.length - 1;
