@@ -1,0 +1,54 @@
+/** Why a version of Node is not a good one to run on. */
+export interface NodeVersionProblem {
+  /** One line, for stderr. */
+  readonly message: string;
+  /** Whether the service cannot run at all. If not, it runs and warns once. */
+  readonly isFatal: boolean;
+}
+
+/** [major, minor, patch] */
+type Version = readonly [number, number, number];
+
+/** The first release that has crypto.hash(). */
+const FIRST_POSSIBLE: Version = [20, 12, 0];
+
+/**
+ * The first good release of each line. Before them, JSON with many names that look like numbers can
+ * take 5 to 15 times as long to parse, because their hashes collide. Odd-numbered lines ended
+ * before the fix.
+ */
+const FIRST_GOOD: readonly Version[] = [
+  [20, 20, 2],
+  [22, 23, 0],
+  [24, 21, 0],
+];
+const FIRST_GOOD_LINE = 26;
+
+const ADVICE = "use 20.20.2, 22.23, 24.21, 26 or a later release of those";
+
+/**
+ * The problem with a version, such as "20.20.1"; undefined if there is none. `engines` in
+ * package.json says the same.
+ */
+export function nodeVersionProblem(text: string): NodeVersionProblem | undefined {
+  const version = parse(text);
+  const [major] = version;
+  const name = `Node ${text}`;
+  if (compare(version, FIRST_POSSIBLE) < 0) {
+    return { message: `${name} is too old to run this service: ${ADVICE}`, isFatal: true };
+  }
+  if (major >= FIRST_GOOD_LINE) return undefined;
+  const firstGood = FIRST_GOOD.find(([line]) => line === major);
+  if (firstGood !== undefined && compare(version, firstGood) >= 0) return undefined;
+  return { message: `${name} parses some JSON bodies very slowly: ${ADVICE}`, isFatal: false };
+}
+
+function parse(text: string): Version {
+  const [major = 0, minor = 0, patch = 0] = text.split(".").map((part) => Number.parseInt(part));
+  return [major, minor, patch];
+}
+
+/** Negative if `a` is earlier, positive if it is later. */
+function compare(a: Version, b: Version): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+}
