@@ -1,7 +1,8 @@
 #!/bin/sh
-# Compiles src/ and test/ with TypeScript 5.9, 6.0 and the installed 7.0 (npm ci), and compares every byte: where three
-# compilers agree, no single one needs to be trusted. 5.9 and 6.0 are of JavaScript, 7.0 is another program, in Go.
-# Installs 5.9 and 6.0 into a temporary directory, without running their scripts.
+# Compiles src/ and test/ with TypeScript 5.9, 6.0 and the installed 7.0 (npm ci), and compares
+# every byte: where three compilers agree, no single one needs to be trusted. 5.9 and 6.0 are of
+# JavaScript, 7.0 is another program, in Go. Installs 5.9 and 6.0 into a temporary directory,
+# without running their scripts.
 set -eu
 cd "$(dirname "$0")/../.."
 scratch=$(mktemp -d)
