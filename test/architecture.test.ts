@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { describe, test } from "node:test";
 
 import { longLines, overLimits } from "./conventions/limits.ts";
@@ -14,20 +15,17 @@ import { scan } from "./conventions/scan.ts";
 import { root } from "./root.ts";
 
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
-const ORDER = [
-  ...["reply", "model", "route", "head", "parse-error", "router", "connection", "exchange"].map(
-    inHttp,
-  ),
-  ...["json", "body", "send", "connections", "flow", "server"].map(inHttp),
-  "src/log.ts",
-  ...["keys", "keys-file", "security", "keygen"].map((name) => `src/auth/${name}.ts`),
-  ...["reader", "dotenv", "key-sources", "settings"].map((name) => `src/config/${name}.ts`),
-  ...["html", "document", "page"].map((name) => `src/docs/${name}.ts`),
-  "src/routes/*",
-  "src/app.ts",
-  ...["node-version", "signals", "exit", "sandbox", "instance", "cluster"].map(inProcess),
-  ...["shutdown", "worker", "lifecycle"].map(inProcess),
-  "src/main.ts",
+const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
+  ["http", "reply model route head parse-error router parser budget connection exchange"],
+  ["http", "json body send connections flow server"],
+  [".", "log"],
+  ["auth", "keys keys-file security keygen"],
+  ["config", "file dotenv reader env-file key-sources settings"],
+  ["docs", "html document page"],
+  ["routes", "*"],
+  [".", "app"],
+  ["process", "node-version signals exit sandbox instance cluster shutdown worker lifecycle"],
+  [".", "main"],
 ];
 
 /**
@@ -50,7 +48,7 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   },
   "src/config/": {
     "node:buffer": ["isUtf8"],
-    "node:fs": ["readFileSync", "statSync"],
+    "node:fs": ["closeSync", "constants", "fstatSync", "openSync", "readSync", "statSync"],
     "node:os": ["availableParallelism"],
     "node:path": ["join", "resolve"],
   },
@@ -69,8 +67,16 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
  * processes.
  */
 const NODE_MODULES_FOR_ROUTES = [
-  ...["node:buffer", "node:crypto", "node:events", "node:stream", "node:stream/promises"],
-  ...["node:string_decoder", "node:timers/promises", "node:url", "node:util", "node:zlib"],
+  "node:buffer",
+  "node:crypto",
+  "node:events",
+  "node:stream",
+  "node:stream/promises",
+  "node:string_decoder",
+  "node:timers/promises",
+  "node:url",
+  "node:util",
+  "node:zlib",
 ];
 
 /** The only places that know their process: its arguments, environment, signals, and end. */
@@ -78,8 +84,16 @@ const PROCESS = ["src/main.ts", "src/process/"];
 
 /** Functions made from text, modules named by text, and names written with escapes. */
 const DYNAMIC_CODE = rules.anyUse([
-  ...["eval", "Function", "WebAssembly", "globalThis", "require", "createRequire"],
-  ...["getBuiltinModule", "dlopen", "binding", "\\"],
+  "eval",
+  "Function",
+  "WebAssembly",
+  "globalThis",
+  "require",
+  "createRequire",
+  "getBuiltinModule",
+  "dlopen",
+  "binding",
+  "\\",
 ]);
 
 const sources = readSources("src/", ".ts");
@@ -89,7 +103,15 @@ const scripts = readSources("src/", ".js");
 
 describe("the source", () => {
   test("imports only from Node and from what stands before it in the layout", () => {
-    assert.deepEqual(rules.wrongImports(sources, ORDER), []);
+    const order = LAYOUT.flatMap(([folder, names]) =>
+      names.split(" ").map((name) => posix.join("src", folder, name === "*" ? "*" : `${name}.ts`)),
+    );
+    assert.deepEqual(rules.wrongImports(sources, order), []);
+  });
+
+  test("has scripts that import only from Node and each other", () => {
+    const order = ["src/docs/*", "src/scripts/watch.js", "src/scripts/compile.js", "src/scripts/*"];
+    assert.deepEqual(rules.wrongImports(scripts, order), []);
   });
 
   for (const [place, expected] of Object.entries(NODE_IMPORTS)) {
@@ -205,14 +227,6 @@ test("no file names a package registry's host or a path of somebody's machine", 
   const places = filesBelow("").flatMap((path) => rules.foreignPlaces(path, read(path)));
   assert.deepEqual(places, []);
 });
-
-function inHttp(name: string): string {
-  return `src/http/${name}.ts`;
-}
-
-function inProcess(name: string): string {
-  return `src/process/${name}.ts`;
-}
 
 /** The sources in a folder, or the one file at that path. */
 function below(all: rules.Sources, place: string): rules.Sources {
