@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { type Context, json, type Reply, type Route, route } from "../src/http/route.ts";
+import { json, type Reply } from "../src/http/reply.ts";
+import { type Context, type Route, route } from "../src/http/route.ts";
 import { createService, type Limits } from "../src/http/server.ts";
 import { exchange, get, post, until } from "./service.ts";
 import * as attacks from "./support/attacks.ts";
@@ -283,11 +284,12 @@ async function serveRoutes(
     [...routes, route({ method: "GET", path: "/fine", handler: () => OK })],
     {
       ...{ maxBodyBytes: 1_048_576, maxInFlight: 100, maxConnections: 100 },
+      maxBodyMemory: 67_108_864,
       ...{ headersTimeoutMs: 10_000, requestTimeoutMs: 20_000, keepAliveTimeoutMs: 60_000 },
       ...limits,
     },
     {
-      answered: (_to, status) => answered.push({ status }),
+      response: ({ status }) => answered.push({ status }),
       error: (error) => failures.push(error),
     },
   );

@@ -28,7 +28,8 @@ interface Document {
 const document = JSON.parse(text) as Document;
 
 const keyring = { current: keySetOf({ default: KEY }) };
-const routes = createRoutes({ processDelayMs: 0, docs: true }, keyring);
+const isDraining = (): boolean => false;
+const routes = createRoutes({ keyring, isDraining, processDelayMs: 0, docs: true });
 
 /** The statuses that were seen, by operation. */
 type Observed = Readonly<Record<string, ReadonlySet<number>>>;
@@ -168,9 +169,12 @@ describe("the route table and the OpenAPI document", () => {
   });
 
   test("both can be made to answer 503: the one when it is busy, the other when it is about to stop", async () => {
-    const busy = await serveRoutes(createRoutes({ processDelayMs: 60_000, docs: false }, keyring), {
-      maxInFlight: 1,
-    });
+    const busy = await serveRoutes(
+      createRoutes({ keyring, isDraining: () => true, processDelayMs: 60_000, docs: false }),
+      {
+        maxInFlight: 1,
+      },
+    );
     const client = await open(busy.port);
     client.send(post(GOOD, ["X-Request-Id: first"]));
     let answer: Answer | undefined;
@@ -179,7 +183,6 @@ describe("the route table and the OpenAPI document", () => {
       answer = (await exchange(busy.port, post(GOOD), { limitMs: 500 })).answers[0];
     }
     note("POST /process", answer, 503);
-    busy.connections.draining = true;
     note("GET /health", (await exchange(busy.port, get("/health"))).answers[0], 503);
     client.socket.destroy();
     busy.close();
@@ -414,7 +417,7 @@ describe("the route table and the OpenAPI document", () => {
 
 test("the table has the original's routes and /health, and the docs unless they are off", () => {
   const names = (docs: boolean): string[] =>
-    createRoutes({ processDelayMs: 0, docs }, keyring).map(
+    createRoutes({ keyring, isDraining, processDelayMs: 0, docs }).map(
       ({ method, path, includeInSchema }) => `${method} ${path} ${includeInSchema}`,
     );
   const core = ["POST /process true", "GET /health true"];
@@ -432,7 +435,9 @@ test("the table has the original's routes and /health, and the docs unless they 
 
 test("the guard of POST /process uses the keys of the keyring it was made with", async () => {
   const own = { current: keySetOf({ default: "first" }) };
-  const service = await serveRoutes(createRoutes({ processDelayMs: 0, docs: false }, own));
+  const service = await serveRoutes(
+    createRoutes({ keyring: own, isDraining, processDelayMs: 0, docs: false }),
+  );
   const status = async (key: string): Promise<number | undefined> =>
     (await exchange(service.port, post(GOOD, [], { key }))).answers[0]?.status;
   assert.deepEqual([await status("first"), await status("second")], [200, 401]);

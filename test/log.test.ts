@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import type { IncomingMessage } from "node:http";
 import { Writable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 
-import type { Answered, Connection } from "../src/http/exchange.ts";
+import type { RequestRecord } from "../src/http/exchange.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel, PIPE_BUF } from "../src/log.ts";
 import {
   exchange,
@@ -60,18 +59,24 @@ async function logged(level: LogLevel, action: (log: Log) => void): Promise<Sink
   return sink;
 }
 
-const ANSWERED: Answered = {
+const RECORD: RequestRecord = {
   requestId: "id-1",
-  connection: { remote: "127.0.0.1" } as Connection,
-  request: { method: "POST" } as IncomingMessage,
+  remote: "127.0.0.1",
+  method: "POST",
   path: "/process",
   key: "ci",
   denied: undefined,
+  status: 200,
+  durationMs: 12.345,
 };
 
 /** Tells a log of an answer with these differences. */
-function tell(log: Log, difference: Partial<Answered> = {}, status: number | null = 200): void {
-  log.answered?.({ ...ANSWERED, ...difference }, status, 12.345);
+function tell(
+  log: Log,
+  difference: Partial<RequestRecord> = {},
+  status: number | null = 200,
+): void {
+  log.response?.({ ...RECORD, ...difference, status });
 }
 
 test("the line of an answer has these fields, in this order, and no others", async () => {
@@ -93,7 +98,7 @@ test("a denied one has the reason and no key, one that was no request has no met
     lines: [denied, bytes],
   } = await logged("info", (log) => {
     tell(log, { key: undefined, denied: "unknown" }, 401);
-    log.answered?.({ requestId: "id-2", connection: { remote: undefined } as Connection }, 400, 0);
+    log.response?.({ requestId: "id-2", remote: undefined, status: 400, durationMs: 0 });
   });
   assert.deepEqual(Object.keys(denied ?? {}), [
     "time",
@@ -191,7 +196,7 @@ test("each level has what stands before it, and silent nothing", async () => {
 });
 
 test("below info nothing is asked to be told of answers", () => {
-  const asks = LOG_LEVELS.map((level) => createLog(level, new Sink()).answered !== undefined);
+  const asks = LOG_LEVELS.map((level) => createLog(level, new Sink()).response !== undefined);
   assert.deepEqual(asks, [false, false, false, true]);
 });
 

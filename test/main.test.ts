@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { hash } from "node:crypto";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,18 +9,7 @@ import { after, describe, test } from "node:test";
 
 import { keyState, verifyKey } from "../src/auth/keys.ts";
 import { parseKeysFile } from "../src/auth/keys-file.ts";
-import { root } from "./root.ts";
-import {
-  exchange,
-  get,
-  KEY,
-  post,
-  program,
-  spawnService,
-  startService,
-  type Variables,
-} from "./service.ts";
-import type { Manifest } from "./support/manifest.ts";
+import { exchange, get, KEY, post, spawnService, startService, type Variables } from "./service.ts";
 import { exitOf } from "./support/processes.ts";
 
 const base = mkdtempSync(join(tmpdir(), "main-"));
@@ -171,67 +159,6 @@ describe("the command line", { concurrency: 4 }, () => {
     for (const args of [[], ["keys"], ["keygen"], ["keygen", "ci"], ["--hints"], ["nonsense"]])
       await run(args, { PORT: "0" }, directory);
     assert.equal(existsSync(join(directory, ".env")), false);
-  });
-});
-
-describe("npm run dotenv, which npm start runs first", { concurrency: 4 }, () => {
-  const { scripts } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as Manifest;
-  const script = scripts?.["dotenv"]?.replace("node dist/src/main.js", '"$0" "$1"') ?? "";
-
-  /** What the script writes to the terminal, and ends with, in a directory. */
-  function runScript(
-    cwd: string,
-    first = "",
-  ): { status: number | null; stdout: string; stderr: string } {
-    return spawnSync("sh", ["-c", `${first}${script}`, process.execPath, program], {
-      cwd,
-      encoding: "utf8",
-    });
-  }
-
-  test("makes a .env with a fresh key for its owner only, and says so without the key", () => {
-    const directory = newDirectory();
-    const { status, stdout, stderr } = runScript(directory);
-    assert.deepEqual([status, stdout], [0, ""]);
-    assert.match(
-      readFileSync(join(directory, ".env"), "utf8"),
-      /^SERVICE_API_KEY=svk_[\w-]{43}\n$/,
-    );
-    assert.equal(statSync(join(directory, ".env")).mode & 0o777, 0o600);
-    assert.match(stderr, /^Made \.env[^\n]+\n$/);
-    assert.ok(!stderr.includes("svk_"));
-  });
-
-  const taken: Readonly<Record<string, (path: string) => void>> = {
-    "a file": (path) => writeFileSync(path, "PORT=1\n", { mode: 0o644 }),
-    "an empty file": (path) => writeFileSync(path, ""),
-    "a directory": (path) => mkdirSync(path),
-    "a link to a file": (path) => (
-      writeFileSync(`${path}.old`, "PORT=1\n"),
-      symlinkSync(".env.old", path)
-    ),
-    "a link to nothing": (path) => symlinkSync("nowhere", path),
-  };
-  for (const [what, make] of Object.entries(taken)) {
-    test(`leaves ${what} that is there as it is, without a word`, () => {
-      const directory = newDirectory();
-      const path = join(directory, ".env");
-      make(path);
-      const before = [lstatSync(path).mtimeMs, lstatSync(path).mode, readdirSync(directory).join()];
-      const { status, stdout, stderr } = runScript(directory);
-      assert.deepEqual([status, stdout, stderr], [0, "", ""]);
-      assert.deepEqual(
-        [lstatSync(path).mtimeMs, lstatSync(path).mode, readdirSync(directory).join()],
-        before,
-      );
-    });
-  }
-
-  test("fails where no .env can be made", () => {
-    const directory = newDirectory();
-    const { status, stdout, stderr } = runScript(directory, 'rmdir "$PWD" && ');
-    assert.notEqual(status, 0);
-    assert.ok(!`${stdout}${stderr}`.includes("svk_"));
   });
 });
 

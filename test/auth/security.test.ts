@@ -5,8 +5,8 @@ import { after, before, describe, test } from "node:test";
 import { keySetOf } from "../../src/auth/keys.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
 import { createGuard, type Keyring } from "../../src/auth/security.ts";
-import { HttpError } from "../../src/http/reply.ts";
-import { type Context, json, route } from "../../src/http/route.ts";
+import { HttpError, json } from "../../src/http/reply.ts";
+import { type Context, route } from "../../src/http/route.ts";
 import { until } from "../service.ts";
 import { open } from "../support/client.ts";
 import { anything, lines, serveRoutes, type Started } from "../http/start.ts";
@@ -31,14 +31,14 @@ test("the guard is named as in the original, and takes the keys that are in forc
   assert.equal(guard.name, "validateAuthentication");
   const ask = (key: string): { key: unknown; denied: unknown } => {
     const request = { headers: { "x-api-key": key }, rawHeaders: ["X-API-Key", key] };
-    const context = { request, key: undefined, denied: undefined } as unknown as Context;
+    const context = { request, key: undefined, denialReason: undefined } as unknown as Context;
     const refusal = guard(context);
     assert.ok(
       context.key === undefined
         ? refusal instanceof HttpError && refusal.status === 401
         : refusal === undefined,
     );
-    return { key: context.key, denied: context.denied };
+    return { key: context.key, denied: context.denialReason };
   };
   assert.deepEqual(ask("1"), { key: "a", denied: undefined });
   assert.deepEqual(ask("2"), { key: undefined, denied: "unknown" });

@@ -4,11 +4,13 @@ import type { IncomingMessage } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { checkBodyFields, declaredLength, parseBody, readBody } from "../../src/http/body.ts";
-import { HttpError } from "../../src/http/reply.ts";
+import { checkBodyFields, parseBody, readBody } from "../../src/http/body.ts";
+import { MemoryBudget } from "../../src/http/budget.ts";
+import { declaredLength } from "../../src/http/head.ts";
+import { HttpError, json } from "../../src/http/reply.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { object, string } from "../../src/http/model.ts";
-import { json, route } from "../../src/http/route.ts";
+import { route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
 import { open } from "../support/client.ts";
 import { anything, echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
@@ -271,14 +273,22 @@ test("the model's faults are one 422, and its value is returned when there are n
 
 /** A body that arrives as a test says. */
 function arriving(bodyError?: HttpError): { request: EventEmitter; exchange: Exchange } {
-  const request = Object.assign(new EventEmitter(), { read: () => null });
-  return { request, exchange: { request, bodyError, failBody: undefined } as unknown as Exchange };
+  const request = Object.assign(new EventEmitter(), {
+    read: () => null,
+    headers: { "transfer-encoding": "chunked" },
+  });
+  return {
+    request,
+    exchange: { request, bodyError, bodyReader: undefined } as unknown as Exchange,
+  };
 }
 
 /** All that readBody() says of a body. */
 function reading(exchange: Exchange, maxBytes: number): (Buffer | HttpError)[] {
   const outcomes: (Buffer | HttpError)[] = [];
-  readBody(exchange, maxBytes, (outcome) => outcomes.push(outcome));
+  readBody(exchange, { maxBytes, budget: new MemoryBudget(1_000_000) }, (outcome) =>
+    outcomes.push(outcome),
+  );
   return outcomes;
 }
 

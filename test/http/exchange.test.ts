@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { requestIdOf } from "../../src/http/exchange.ts";
-import { type Context, json, route } from "../../src/http/route.ts";
+import { json } from "../../src/http/reply.ts";
+import { type Context, route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
 import { open } from "../support/client.ts";
 import { anything, lines, postEcho, serveRoutes, type Started } from "./start.ts";

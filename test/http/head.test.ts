@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { HEADER_LIMITS } from "../../src/http/head.ts";
-import { json, route } from "../../src/http/route.ts";
+import { json } from "../../src/http/reply.ts";
+import { route } from "../../src/http/route.ts";
 import { type Answer, exchange } from "../service.ts";
 import { anything, lines, serveRoutes, type Started } from "./start.ts";
 

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fault, object, string } from "../../src/http/model.ts";
-import type { Fault, Model } from "../../src/http/route.ts";
+import {
+  validationProblem,
+  object,
+  string,
+  type ValidationProblem,
+  type Model,
+} from "../../src/http/model.ts";
 
 const status = object({ status: string() });
 
 /** What `model` says of the value of `text`. */
-function check<T>(model: Model<T>, text: string): { value: T; faults: Fault[] } {
-  const faults: Fault[] = [];
+function check<T>(model: Model<T>, text: string): { value: T; faults: ValidationProblem[] } {
+  const faults: ValidationProblem[] = [];
   const value = model(JSON.parse(text), ["body"], faults);
   return { value, faults };
 }
@@ -161,7 +166,7 @@ const SIZES: readonly (readonly [string, unknown, boolean])[] = [
 
 for (const [what, input, isShown] of SIZES) {
   test(`${what} ${isShown ? "is shown" : "is left out"}`, () => {
-    const made = fault("t", ["body"], "m", input);
+    const made = validationProblem("t", ["body"], "m", input);
     assert.deepEqual(
       made,
       isShown

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { object, string } from "../../src/http/model.ts";
-import { type Context, json, type Reply, route } from "../../src/http/route.ts";
+import { json, type Reply } from "../../src/http/reply.ts";
+import { type Context, route } from "../../src/http/route.ts";
 
 const handler = (): Reply => json(200, null);
 
@@ -57,7 +58,7 @@ test("a handler may leave out what it doesn't need, or take the context", () => 
   const made = route({
     method: "GET",
     path: "/a",
-    handler: (_body, { draining }: Context) => json(200, draining),
+    handler: (_body, { requestId }: Context) => json(200, requestId),
   });
   assert.equal(made.handler.length, 2);
 });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpError } from "../../src/http/reply.ts";
+import { HttpError, json, type Reply } from "../../src/http/reply.ts";
 import { object, string } from "../../src/http/model.ts";
-import { json, type Reply, type Route, route } from "../../src/http/route.ts";
-import { createRouter, type Router, splitTarget } from "../../src/http/router.ts";
+import { type Route, route } from "../../src/http/route.ts";
+import { splitTarget } from "../../src/http/head.ts";
+import { createRouter, type Router } from "../../src/http/router.ts";
 
 const handler = (): Reply => json(200, null);
 const at = (method: string, path: string): Route => route({ method, path, handler });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { json, type Reply, route } from "../../src/http/route.ts";
+import { json, type Reply } from "../../src/http/reply.ts";
+import { route } from "../../src/http/route.ts";
 import { exchange, until } from "../service.ts";
 import { open } from "../support/client.ts";
 import { echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";

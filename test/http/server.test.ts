@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 
-import { HttpError } from "../../src/http/reply.ts";
-import { type Context, json, type Reply, type Route, route } from "../../src/http/route.ts";
+import { HttpError, json, type Reply } from "../../src/http/reply.ts";
+import { type Context, type Route, route } from "../../src/http/route.ts";
 import { createService } from "../../src/http/server.ts";
 import { exchange, until } from "../service.ts";
 import { open } from "../support/client.ts";
@@ -275,12 +275,13 @@ describe("one service", { concurrency: 8 }, () => {
       headersTimeoutMs: 9,
       requestTimeoutMs: 9,
       keepAliveTimeoutMs: 9,
+      maxBodyMemory: 9,
     };
     const { server } = createService(
       [route({ method: "GET", path: "/", handler: () => Promise.reject(error) })],
       limits,
       {
-        answered: undefined,
+        response: undefined,
         error: (reason, requestId) => failures.push([reason, requestId]),
       },
     );
@@ -665,9 +666,10 @@ test("a mistake in the route table ends it before it listens", () => {
     headersTimeoutMs: 1,
     requestTimeoutMs: 1,
     keepAliveTimeoutMs: 1,
+    maxBodyMemory: 9,
   };
   assert.throws(
-    () => createService([echo, echo], limits, { answered: undefined, error: () => {} }),
+    () => createService([echo, echo], limits, { response: undefined, error: () => {} }),
     /routes\[1\] POST \/echo: .*routes\[0\]/,
   );
 });

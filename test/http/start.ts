@@ -1,25 +1,16 @@
 import type { AddressInfo, Socket } from "node:net";
 
-import { json, type Model, type Route, route } from "../../src/http/route.ts";
+import { type Model } from "../../src/http/model.ts";
+import { json } from "../../src/http/reply.ts";
+import { type Route, route } from "../../src/http/route.ts";
+import type { RequestRecord } from "../../src/http/exchange.ts";
 import { createService, type Limits, type Service } from "../../src/http/server.ts";
-
-/** What the log was told of one answer. */
-interface Told {
-  readonly requestId: string;
-  readonly remote: string | undefined;
-  readonly method: string | undefined;
-  readonly path: string | undefined;
-  readonly key: string | undefined;
-  readonly denied: string | undefined;
-  readonly status: number | null;
-  readonly durationMs: number;
-}
 
 /** A service in this process, on a free port. */
 export interface Started extends Service {
   readonly port: number;
   /** What the log was told, and what failed. */
-  readonly answered: Told[];
+  readonly answered: RequestRecord[];
   readonly failures: unknown[];
   /** Ends it with all its connections. */
   close(): void;
@@ -30,13 +21,14 @@ export async function serveRoutes(
   routes: readonly Route[],
   limits: Partial<Limits> = {},
 ): Promise<Started> {
-  const answered: Told[] = [];
+  const answered: RequestRecord[] = [];
   const failures: unknown[] = [];
   const service = createService(
     routes,
     {
       maxBodyBytes: 1_048_576,
       maxInFlight: 100,
+      maxBodyMemory: 67_108_864,
       maxConnections: 1000,
       headersTimeoutMs: 10_000,
       requestTimeoutMs: 20_000,
@@ -44,21 +36,7 @@ export async function serveRoutes(
       ...limits,
     },
     {
-      answered: (
-        { requestId, connection: { remote }, request, path, key, denied },
-        status,
-        durationMs,
-      ) =>
-        answered.push({
-          requestId,
-          remote,
-          method: request?.method,
-          path,
-          key,
-          denied,
-          status,
-          durationMs,
-        }),
+      response: (record) => answered.push(record),
       error: (error) => failures.push(error),
     },
   );

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { Context } from "../../src/http/route.ts";
-import { health } from "../../src/routes/health.ts";
+import { healthRoute } from "../../src/routes/health.ts";
 import { exchange } from "../service.ts";
 import { lines, serveRoutes } from "../http/start.ts";
 
 test("it is GET /health, without a key, and answered however many requests are in flight", () => {
-  const { method, path, dependencies, body, limited, includeInSchema } = health;
+  const { method, path, dependencies, body, limited, includeInSchema } = healthRoute(() => false);
   assert.deepEqual(
     [method, path, dependencies, body, limited, includeInSchema],
     ["GET", "/health", [], undefined, false, true],
@@ -19,7 +19,7 @@ test("it is 200 while the service takes requests, and 503 when it is about to st
     [false, 200, "ok"],
     [true, 503, "draining"],
   ] as const) {
-    const reply = await health.handler(undefined, { draining } as Context);
+    const reply = await healthRoute(() => draining).handler(undefined, {} as Context);
     assert.deepEqual([reply.status, reply.body], [status, JSON.stringify({ status: text })]);
     assert.deepEqual(reply.headers, [
       "Content-Type",
@@ -31,7 +31,8 @@ test("it is 200 while the service takes requests, and 503 when it is about to st
 });
 
 test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503 with Connection: close", async () => {
-  const service = await serveRoutes([health], { maxInFlight: 1 });
+  let isDraining = false;
+  const service = await serveRoutes([healthRoute(() => isDraining)], { maxInFlight: 1 });
   const ask = async (
     method: string,
     target: string,
@@ -45,7 +46,8 @@ test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503
   assert.deepEqual(await ask("HEAD", "/health"), [200, "", "keep-alive"]);
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS"])
     assert.equal((await ask(method, "/health"))[0], 405);
-  service.connections.draining = true;
+  isDraining = true;
+  service.connections.startDraining();
   assert.deepEqual(await ask("GET", "/health"), [503, '{"status":"draining"}', "close"]);
   assert.deepEqual(await ask("HEAD", "/health"), [503, "", "close"]);
   service.close();

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { Context, Fault, Reply } from "../../src/http/route.ts";
+import type { ValidationProblem } from "../../src/http/model.ts";
+import type { Reply } from "../../src/http/reply.ts";
+import type { Context } from "../../src/http/route.ts";
 import { processRoute } from "../../src/routes/process.ts";
 
 const guard = (): void => {};
@@ -92,7 +94,7 @@ test("the model takes a status that is a string, and reports anything else", () 
     ["status", ["model_attributes_type"]],
   ];
   for (const [input, types] of rows) {
-    const faults: Fault[] = [];
+    const faults: ValidationProblem[] = [];
     processRoute(guard, 0).body?.(input, ["body"], faults);
     assert.deepEqual(
       faults.map(({ type }) => type),
