@@ -38,6 +38,14 @@ export type DenialReason =
 /** The outcome of checking a key: the name of the key, or why it is denied. */
 export type Verification = { readonly name: string } | { readonly denied: DenialReason };
 
+/** The outcome of looking a key up. */
+export interface KeyMatch {
+  /** The key, even if it is not valid now; undefined if there is none. */
+  readonly key?: Key;
+  /** Why it is denied; undefined if it is accepted. */
+  readonly denied?: DenialReason;
+}
+
 /** From when until when a key is valid, in ms since the epoch. Without a date there is no limit. */
 export interface Validity {
   readonly notBefore?: number | undefined;
@@ -86,16 +94,23 @@ export function createKey(name: string, hex: string, validity: Validity = {}): K
  * gives it. Whatever the outcome, it costs one hash and one comparison with every key.
  */
 export function verifyKey(set: KeySet, presented: string, now: number): Verification {
+  const { key, denied } = matchKey(set, presented, now);
+  if (key !== undefined && denied === undefined) return { name: key.name };
+  return { denied: denied ?? "unknown" };
+}
+
+/** Like `verifyKey`, but returns the key itself, also if it has expired or is not valid yet. */
+export function matchKey(set: KeySet, presented: string, now: number): KeyMatch {
   // Hashed as UTF-8: for visible ASCII, those are the bytes themselves. A value with other
   // characters is rejected below, even if its hash matches.
   // The detour through "binary" is three times as fast as hash()'s own "buffer".
   const digest = Buffer.from(hash("sha256", presented, "binary"), "binary");
-  const match = findKey(set, digest);
+  const key = findKey(set, digest);
   if (presented === "") return { denied: "missing" };
   if (!isWellFormed(presented)) return { denied: "malformed" };
-  if (match === undefined) return { denied: "unknown" };
-  const state = keyState(match, now);
-  return state === "active" ? { name: match.name } : { denied: state };
+  if (key === undefined) return { denied: "unknown" };
+  const state = keyState(key, now);
+  return state === "active" ? { key } : { key, denied: state };
 }
 
 /** Compares with every key: the time must not depend on which key matches, or whether one does. */

@@ -1,7 +1,7 @@
 import { countFields } from "../http/head.ts";
 import { HttpError } from "../http/reply.ts";
 import type { Context, Dependency, Rejection } from "../http/route.ts";
-import { type KeySet, verifyKey } from "./keys.ts";
+import { type Key, type KeySet, keyState, matchKey } from "./keys.ts";
 
 /** The keys in force. A reload replaces the set. */
 export interface Keyring {
@@ -10,25 +10,32 @@ export interface Keyring {
 
 /**
  * The guard. It lets a request pass if its one X-API-Key field is a valid key, and gives all others
- * the same 401. Only the log learns whether a key was missing, sent twice, unknown or expired.
+ * the same 401. Only the log learns whether a key was missing, sent twice, unknown or expired. When
+ * a body has arrived, the key must still be valid.
  *
  * @example
  *     route({ method: "POST", path: "/jobs", dependencies: [createGuard(keyring)], … });
  */
 export function createGuard(keyring: Keyring): Dependency {
-  return function validateAuthentication(context: Context): Rejection {
+  function validateAuthentication(context: Context): Rejection {
     const { request } = context;
     // node:http joins two fields with ", ". That is never a key, since a key has no blanks.
     const presented = String(request.headers[API_KEY_HEADER] ?? "");
-    const result = verifyKey(keyring.current, presented, Date.now());
-    if ("name" in result) {
-      context.key = result.name;
-      return undefined;
-    }
+    const { key, denied } = matchKey(keyring.current, presented, Date.now());
+    context.key = key?.name;
+    context.credential = key;
+    if (denied === undefined) return undefined;
     const isDuplicate = countFields(request, API_KEY_HEADER) > 1;
-    context.denialReason = isDuplicate ? "duplicate" : result.denied;
+    context.denialReason = isDuplicate ? "duplicate" : denied;
     return DENIED;
+  }
+  validateAuthentication.recheck = (context: Context): Rejection => {
+    const key = context.credential as Key;
+    // The common case costs no hash: the set is the same, and the key has not expired.
+    const isInForce = keyring.current.includes(key) && keyState(key, Date.now()) === "active";
+    return isInForce ? undefined : validateAuthentication(context);
   };
+  return validateAuthentication;
 }
 
 // FastAPI's APIKeyHeader(name="X-API-Key"), in lower case as node:http has it.

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 import type { MemoryBudget } from "./budget.ts";
-import { resumeParser } from "./parser.ts";
+import { resumeParser, unsentBytes } from "./node-internals.ts";
 import type { HttpError } from "./reply.ts";
 
 /** A request, as its connection sees it. */
@@ -52,6 +52,10 @@ export class Connection {
   #idleSince: number = performance.now();
   /** How many bytes had been read at the last sweep. */
   #bytesSwept = 0;
+  /** Since when the client has not read on, as performance.now() has it. */
+  #unreadSince = Infinity;
+  /** How many bytes waited to be sent at the last sweep. */
+  #unsentSwept = 0;
 
   constructor(socket: Socket, budget: MemoryBudget) {
     this.socket = socket;
@@ -122,13 +126,17 @@ export class Connection {
   }
 
   /**
-   * Closes after the response that is about to be written to `request`, and lingers. node:http
-   * calls the socket's destroySoon() after its last response. If unread bytes have arrived by then,
-   * that is a reset, which can destroy the response on its way (RFC 9112 9.6).
+   * Closes after the response that is about to be written, and lingers. node:http calls the
+   * socket's destroySoon() after its last response. If unread bytes have arrived by then, that is a
+   * reset, which can destroy the response on its way (RFC 9112 9.6).
    */
-  closeAfterResponse(request: IncomingMessage): void {
+  closeAfterResponse(): void {
     this.#isClosing = true;
     this.socket.destroySoon = () => this.#linger();
+  }
+
+  /** Reads the rest of a body that no one needs, so that the client can read its response. */
+  discard(request: IncomingMessage): void {
     request.on("data", () => this.stopReadingAtLimit());
   }
 
@@ -152,18 +160,18 @@ export class Connection {
   }
 
   /**
-   * Destroys the connection if it has been idle for too long, measured from sweep to sweep, and
-   * times out a client that does not read. Returns whether it may still have a response to give.
-   * `now` is that of performance.now().
+   * Destroys the connection if it has been idle for too long, measured from sweep to sweep, or if
+   * its client does not read. Returns whether it may still have a response to give. `now` is that
+   * of performance.now().
    */
   sweep(now: number, policy: SweepPolicy): boolean {
     const { socket } = this;
-    const isUnread = socket.writableLength > 0;
-    if (isUnread && socket.timeout !== policy.writeTimeoutMs) {
-      socket.setTimeout(policy.writeTimeoutMs);
-    }
     this.#forgetWritten();
-    const isResponseDue = isUnread || this.#heldBack !== undefined || this.#open.some(isUnanswered);
+    if (this.#isUnreadFor(policy.writeTimeoutMs, now)) {
+      socket.destroy();
+      return false;
+    }
+    const isResponseDue = this.#isResponseDue();
     // Bytes read since the last sweep may be the beginning of a request.
     if (isResponseDue || socket.bytesRead !== this.#bytesSwept) this.#idleSince = now;
     this.#bytesSwept = socket.bytesRead;
@@ -172,6 +180,23 @@ export class Connection {
     if (this.#mayStay(now, policy)) return true;
     socket.destroy();
     return false;
+  }
+
+  #isResponseDue(): boolean {
+    const isUnread = this.socket.writableLength > 0;
+    return isUnread || this.#heldBack !== undefined || this.#open.some(isUnanswered);
+  }
+
+  /** Whether the client has read nothing of what waits for it for `timeoutMs`. */
+  #isUnreadFor(timeoutMs: number, now: number): boolean {
+    if (this.socket.writableLength === 0) {
+      this.#unsentSwept = 0;
+      return false;
+    }
+    const unsent = unsentBytes(this.socket);
+    if (unsent !== this.#unsentSwept) this.#unreadSince = now;
+    this.#unsentSwept = unsent;
+    return now - this.#unreadSince >= timeoutMs;
   }
 
   #mayStay(now: number, { idleMs, isDraining, isPastDeadline }: SweepPolicy): boolean {

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { MemoryBudget } from "./budget.ts";
 import { Connection, type SweepPolicy } from "./connection.ts";
 import { Exchange, type RequestRecord } from "./exchange.ts";
-import { stopParserIf } from "./parser.ts";
+import { stopParserIf } from "./node-internals.ts";
 import { HttpError } from "./reply.ts";
 
 /** Where the service reports what happens. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Connection, Pending } from "./connection.ts";
-import { splitTarget } from "./head.ts";
+import { asksToClose, splitTarget } from "./head.ts";
 import type { HttpError } from "./reply.ts";
 import type { Context } from "./route.ts";
 
@@ -42,6 +42,8 @@ export class Exchange implements Pending {
   readonly query: string;
   /** What dependencies and the handler see of it. */
   readonly context: Context;
+  /** The client wants the connection to close, but node:http has not noticed. */
+  readonly asksToClose: boolean;
   /** The header section is valid. If not, the end of the request can't be known. */
   isHeadValid = false;
   /** The client holds its body back until it gets 100 Continue. */
@@ -70,6 +72,7 @@ export class Exchange implements Pending {
     this.path = path;
     this.query = query;
     this.context = new HandlerContext(this);
+    this.asksToClose = response.shouldKeepAlive && asksToClose(request);
     connection.add(this);
   }
 
@@ -149,6 +152,7 @@ class HandlerContext implements Context {
   onGone: (() => void) | undefined = undefined;
   key: string | undefined = undefined;
   denialReason: string | undefined = undefined;
+  credential: unknown = undefined;
   readonly #exchange: Exchange;
 
   constructor(exchange: Exchange) {

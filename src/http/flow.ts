@@ -52,6 +52,7 @@ export class RequestFlow {
       return;
     }
     const exchange = this.#connections.begin(connection, request, response);
+    if (exchange.asksToClose) connection.closeAfterResponse();
     try {
       const route = this.#findRoute(exchange);
       if (route instanceof HttpError) this.#respond(exchange, route);
@@ -118,7 +119,8 @@ export class RequestFlow {
 
   #handleBody(exchange: Exchange, route: Route, model: Model<unknown>, bytes: Buffer): void {
     try {
-      const body = parseBody(bytes, model);
+      const rejection = recheckDependencies(route.dependencies, exchange.context);
+      const body = rejection ?? parseBody(bytes, model);
       if (body instanceof HttpError) this.#respond(exchange, body);
       else this.#handle(exchange, route, body);
     } catch (error) {
@@ -172,6 +174,15 @@ const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are 
   "1",
 ]);
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
+
+/** Runs the checks that dependencies repeat when the body has arrived. */
+function recheckDependencies(dependencies: readonly Dependency[], context: Context): Rejection {
+  for (let i = 0; i < dependencies.length; i += 1) {
+    const rejection = dependencies[i]?.recheck?.(context);
+    if (rejection) return rejection;
+  }
+  return undefined;
+}
 
 /** Runs the dependencies from `start` on, up to the first that rejects the request. */
 function runDependencies(

@@ -31,6 +31,15 @@ export function isExpectingContinue({ headers, httpVersion }: IncomingMessage): 
 }
 
 /**
+ * Whether the client asks to close the connection after the response (RFC 9112 9.6). Node 20
+ * overlooks the option if a tab stands beside it.
+ */
+export function asksToClose({ headers: { connection } }: IncomingMessage): boolean {
+  if (connection === undefined) return false;
+  return connection.split(",").some((option) => /^[ \t]*close[ \t]*$/i.test(option));
+}
+
+/**
  * The length of the body in bytes by the request's framing (RFC 9112 6.3): 0 if there is none,
  * undefined if it is chunked.
  */

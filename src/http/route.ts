@@ -22,13 +22,19 @@ export interface Context {
   key: string | undefined;
   /** For the log: why the guard denied the request. */
   denialReason: string | undefined;
+  /** For the guard: what it let the request pass with. */
+  credential: unknown;
 }
 
 /**
  * A check that runs before the body is read. It returns nothing to let the request pass, or the
  * response that rejects it.
  */
-export type Dependency = (context: Context) => Rejection | Promise<Rejection>;
+export interface Dependency {
+  (context: Context): Rejection | Promise<Rejection>;
+  /** If present, runs when the body has arrived: meanwhile the request may have lost its right. */
+  readonly recheck?: (context: Context) => Rejection;
+}
 
 /** The result of a dependency: undefined if the request passes. */
 export type Rejection = HttpError | undefined | void;

@@ -18,10 +18,14 @@ export function send(exchange: Exchange, reply: Reply, isDraining: boolean): voi
   if (status !== 204 && status !== 304) fields.push("Content-Length", String(length));
   const mustLinger = isRestUnknown(exchange) || isLongBodyUnread(exchange);
   // node:http closes after the first response that says so: while draining, the last one does.
-  const isLast = mustLinger || (isDraining && connection.isLatest(exchange));
+  const isDrained = isDraining && connection.isLatest(exchange);
+  const isLast = mustLinger || exchange.asksToClose || isDrained;
   if (isLast) fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
-  if (mustLinger) connection.closeAfterResponse(request);
+  if (mustLinger) {
+    connection.closeAfterResponse();
+    connection.discard(request);
+  }
   writeBody(response, body, length);
 }
 
@@ -36,19 +40,44 @@ export function rawResponse({ status, headers, body }: HttpError, requestId: str
   return `${head}\r\n${body}`;
 }
 
+/** The header fields that frame a message, in lower case. */
+const FRAMING_FIELDS: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "transfer-encoding",
+]);
+const FRAMING_LENGTHS: ReadonlySet<number> = new Set([10, 14, 17]);
+
+/** For responses without a policy of their own: nothing of them is a page. */
+const DEFAULT_POLICY = [
+  "Content-Security-Policy",
+  "default-src 'none'; frame-ancestors 'none'; sandbox",
+] as const;
+
+const NO_FIELDS: readonly string[] = [];
+
 /** A body of at most this many bytes that no one has read is dropped, and the connection kept. */
 const MAX_DRAINED_BYTES = 65_536;
 
 /** `headers` after the header fields of every response: names and values in turn. */
 function withCommonFields(requestId: string, headers: readonly string[]): string[] {
-  return ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...headers];
+  const policy = headers.includes("Content-Security-Policy") ? NO_FIELDS : DEFAULT_POLICY;
+  return ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...policy, ...headers];
 }
 
-function checkReply({ status, body }: Reply): void {
+function checkReply({ status, headers, body }: Reply): void {
   const isFinal = status >= 200 && status <= 599;
   const hasContent = typeof body === "string" || body instanceof Uint8Array;
-  if (isFinal && hasContent) return;
-  throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
+  if (!isFinal || !hasContent) {
+    throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
+  }
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    // The lengths of the three names rule out most others.
+    if (FRAMING_LENGTHS.has(name.length) && FRAMING_FIELDS.has(name.toLowerCase())) {
+      throw new TypeError(`a reply must not have the header field ${name}: the service sets it`);
+    }
+  }
 }
 
 /** Whether what follows on the connection can't be told from the rest of this request. */

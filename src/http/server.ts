@@ -48,7 +48,6 @@ export function createService(
   server.on("connection", (socket) => connections.add(socket));
   forwardRequests(server, flow);
   rejectOtherBytes(server, connections, events);
-  closeSlowReaders(server);
   return { server, connections };
 }
 
@@ -106,25 +105,18 @@ function rejectOtherBytes(server: Server, connections: Connections, events: Serv
 
 /** Responds once; node:http reports the same bytes again with each further read. */
 function rejectBytes(connection: Connection, events: ServerEvents, rejection: HttpError): void {
-  if (connection.isClosing) {
-    connection.stopReadingAtLimit();
-    return;
-  }
   const { receiving } = connection;
-  if (receiving !== undefined) {
-    // Within a body: its request gets the response, unless it has had one.
-    if (receiving.hasEnded) connection.socket.destroySoon();
-    else receiving.failBody(rejection);
-    return;
-  }
+  const isAwaited = receiving?.hasEnded === false;
+  // Within a body: its request gets the response, unless it has had one.
+  if (isAwaited) receiving.failBody(rejection);
+  else if (connection.isClosing) connection.stopReadingAtLimit();
+  else if (receiving !== undefined) connection.socket.destroySoon();
+  else respondToBytes(connection, events, rejection);
+}
+
+function respondToBytes(connection: Connection, events: ServerEvents, rejection: HttpError): void {
   const requestId = requestIdOf();
   connection.writeLast(rawResponse(rejection, requestId));
   const { status } = rejection;
   events.response?.({ requestId, remote: connection.remoteAddress, status, durationMs: 0 });
-}
-
-function closeSlowReaders(server: Server): void {
-  server.on("timeout", (socket) => {
-    if (socket.writableLength > 0) socket.destroy();
-  });
 }

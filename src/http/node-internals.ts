@@ -1,0 +1,56 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+
+/*
+ * What the service uses of Node beyond its documentation. The tests show on each supported Node
+ * that it works. On a Node that lacks one of these members, the service does without what it is
+ * for.
+ */
+
+/** The members of a socket of node:http that are used here. */
+interface HttpSocket {
+  readonly parser?: Parser | null;
+  readonly _handle?: { readonly writeQueueSize?: number } | null;
+}
+
+interface Parser {
+  /** Called when a header section is complete. The result goes to llhttp. */
+  onIncoming?: (request: IncomingMessage, shouldKeepAlive: boolean) => number;
+  resume(): void;
+}
+
+/** llhttp's code to pause. node:http then emits `clientError` with the code HPE_PAUSED. */
+const HPE_PAUSED = 21;
+
+/**
+ * Stops the parser of a socket after each header section for which `mustStop` returns true.
+ *
+ * The parser reads up to 64 KiB at once and makes a request of all that it finds there. For a
+ * client that pipelines, that is 2,000 requests, or 6 MiB. Nothing documented stops it in between.
+ */
+export function stopParserIf(socket: Socket, mustStop: () => boolean): void {
+  const { parser } = socket as HttpSocket;
+  const onIncoming = parser?.onIncoming;
+  if (!parser || onIncoming === undefined) return;
+  parser.onIncoming = (request, shouldKeepAlive) => {
+    const result = onIncoming(request, shouldKeepAlive);
+    return result === 0 && mustStop() ? HPE_PAUSED : result;
+  };
+}
+
+/** Lets a stopped parser go on with `bytes`, which it has not read yet. */
+export function resumeParser(socket: Socket, bytes: Buffer): void {
+  const { parser } = socket as HttpSocket;
+  parser?.resume();
+  socket.emit("data", bytes);
+}
+
+/**
+ * Tells how much of what has been written waits to be sent, in bytes. While a client reads, the
+ * result changes, even within one large write, which `writableLength` counts as a whole until its
+ * end.
+ */
+export function unsentBytes(socket: Socket): number {
+  const { _handle: handle } = socket as HttpSocket;
+  return socket.writableLength + (handle?.writeQueueSize ?? 0);
+}
