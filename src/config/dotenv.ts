@@ -18,12 +18,12 @@ export interface DotenvEntry {
   readonly line: number;
 }
 
-/** The variables that references may name, besides those of the file itself. */
+/** Variables by name, as in process.env. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * A `.env` file that can't be read. `problems` are in the order of their lines; the list ends with
- * the first problem of a quote, since nothing after it can be told apart.
+ * A `.env` file that can't be parsed. `problems` are in the order of their lines. The list ends with
+ * the first problem of a quote: what follows could be value or not. It also ends after 10,000.
  */
 export class DotenvError extends Error {
   readonly problems: readonly DotenvProblem[];
@@ -179,8 +179,7 @@ export function readDotenv(bytes: Uint8Array, env: Environment = {}): Map<string
   const text = decode(bytes);
   const entries = new Map<string, DotenvEntry>();
   const problems: DotenvProblem[] = [];
-  const find: Find = (name) =>
-    entries.get(name)?.value ?? (Object.hasOwn(env, name) ? env[name] : undefined);
+  const find: Find = (name) => entries.get(name)?.value ?? valueIn(env, name);
   let line = 1;
   let growth = 0;
   for (let start = 0; start < text.length; ) {
@@ -202,6 +201,11 @@ export function readDotenv(bytes: Uint8Array, env: Environment = {}): Map<string
   }
   if (problems.length > 0) throw new DotenvError(problems);
   return entries;
+}
+
+/** Returns the value of a variable; undefined if it is not set. Inherited properties are not. */
+export function valueIn(env: Environment, name: string): string | undefined {
+  return Object.hasOwn(env, name) ? env[name] : undefined;
 }
 
 /** Decodes UTF-8, drops one byte order mark, and turns CRLF and CR into LF. */
@@ -308,15 +312,16 @@ function expand(value: string, find: Find, maxGrowth: number): Expansion {
   let expanded = "";
   let end = 0;
   let growth = 0;
-  for (const { 0: whole, 1: name = "", 2: fallback, 3: last, index } of value.matchAll(REFERENCE)) {
+  for (const match of value.matchAll(REFERENCE)) {
+    const [whole, name = "", fallback, last] = match;
     if (last !== "}") continue;
     const found = resolveReference(name, fallback, find);
     if (found.kind === "problem") return found;
     growth += found.text.length - whole.length;
-    // The rest can't make up for it: it is shorter than `value`.
+    // What follows can make the result shorter, but by less than the length of `value`.
     if (growth > MAX_VALUE_LENGTH) return { kind: "problem", message: GROWN_VALUE };
-    expanded += value.slice(end, index) + found.text;
-    end = index + whole.length;
+    expanded += value.slice(end, match.index) + found.text;
+    end = match.index + whole.length;
   }
   expanded += value.slice(end);
   if (growth > 0 && expanded.length > MAX_VALUE_LENGTH) {

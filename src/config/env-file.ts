@@ -17,6 +17,9 @@ type Entries = ReadonlyMap<string, DotenvEntry>;
 /** The variables that hold a key, or name a file that holds some. */
 const KEY_VARIABLES = ["SERVICE_API_KEY", "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"];
 
+/** How much of a name is shown, in characters. */
+const MAX_NAME_LENGTH = 64;
+
 /**
  * Reads the pairs of the `.env` file at `path`. A file that does not exist has none; one that can't
  * be read or parsed has none, either, and is a problem. Warns if others can read its keys, or write
@@ -49,5 +52,6 @@ function parse(bytes: Buffer, env: Environment, problems: SettingsProblem[]): En
 
 function settingsProblemOf({ line, name, message }: DotenvProblem): SettingsProblem {
   if (name === undefined) return { place: `.env, line ${line}`, message };
-  return { place: placeOf({ name, value: "", source: ".env", line }), message };
+  const shownName = name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name;
+  return { place: placeOf({ name: shownName, value: "", source: ".env", line }), message };
 }

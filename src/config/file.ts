@@ -39,7 +39,7 @@ export function readRegularFile(path: string): FileResult {
     return problemOf(path, statSync(path)) ?? readOpened(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const message = `the file ${shownPath(path)} can't be read (${code})`;
+    const message = `the file ${path} can't be read (${code})`;
     return { kind: "problem", isMissing: code === "ENOENT", message };
   }
 }
@@ -58,14 +58,6 @@ export function canBeWrittenByOthers(mode: number): boolean {
   return (mode & GROUP_OR_OTHERS_WRITE) !== 0;
 }
 
-/**
- * Formats a path for a message: on one line, without characters that a terminal acts on, and
- * without anything that looks like a key.
- */
-export function shownPath(path: string): string {
-  return path.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "?").replace(/svk_[\w-]+/g, "svk_…");
-}
-
 /** Opens the file, and looks again at what has been opened: it may have been replaced meanwhile. */
 function readOpened(path: string): FileResult {
   const descriptor = openSync(path, OPEN_FLAGS);
@@ -82,12 +74,12 @@ function readOpened(path: string): FileResult {
 }
 
 function problemOf(path: string, stats: Stats): FileProblem | undefined {
-  if (!stats.isFile()) return problem(`the file ${shownPath(path)} is not a regular file`);
+  if (!stats.isFile()) return problem(`the file ${path} is not a regular file`);
   return stats.size > MAX_BYTES ? tooLarge(path) : undefined;
 }
 
 function tooLarge(path: string): FileProblem {
-  return problem(`the file ${shownPath(path)} is larger than 1 MiB`);
+  return problem(`the file ${path} is larger than 1 MiB`);
 }
 
 function problem(message: string): FileProblem {

@@ -10,8 +10,8 @@ import {
   weaknessOf,
 } from "../auth/keys.ts";
 import { parseKeysFile } from "../auth/keys-file.ts";
-import { modeWarning, readRegularFile, shownPath } from "./file.ts";
-import { placeOf, type SettingsReader, type Variable } from "./reader.ts";
+import { modeWarning, readRegularFile } from "./file.ts";
+import { placeOf, printable, type SettingsReader, type Variable } from "./reader.ts";
 
 /** What to demand of the keys. */
 export interface KeyRules {
@@ -28,12 +28,12 @@ interface PlaintextKey {
 }
 
 /**
- * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url,
- * and no "/" first.
+ * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url
+ * that don't begin with "/".
  */
 const KEY_LIKE = /^[\w+=-][\w+/=-]{31,}$/;
 
-/** A path is shown if it can't be read, but a secret must not be. */
+/** Replaces the message with the path, since a key must not be shown. */
 const KEY_AS_PATH =
   "names no file that can be read, and looks like a key: set SERVICE_API_KEY to the key itself";
 
@@ -65,8 +65,8 @@ function checkUsable(reader: SettingsReader, keys: KeySet, rules: KeyRules): voi
 function noKeyMessage(directory: string): string {
   const envFile = join(directory, ".env");
   return (
-    `no usable key is set, neither in the environment nor in ${shownPath(envFile)}: ` +
-    `make one with (umask 077; ${KEYGEN} >> ${shownPath(shellWord(envFile))}), ` +
+    `no usable key is set, neither in the environment nor in ${envFile}: ` +
+    `make one with (umask 077; ${KEYGEN} >> ${shellWord(envFile)}), ` +
     "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE"
   );
 }
@@ -144,7 +144,8 @@ function readFile(reader: SettingsReader, variable: Variable): Buffer | undefine
     return undefined;
   }
   const warning = modeWarning(file.mode);
-  if (warning !== undefined)
-    reader.warnings.push(`${place}: the file ${shownPath(path)} ${warning}`);
+  if (warning !== undefined) {
+    reader.warnings.push(printable(`${place}: the file ${path} ${warning}`));
+  }
   return file.bytes;
 }

@@ -58,9 +58,17 @@ export interface ChoiceOptions<Choice extends string> {
   readonly choices: readonly Choice[];
 }
 
-/** Formats a problem as one line: `PORT (.env, line 3): must be …`. */
+/** Formats a problem as one line that is safe to print: `PORT (.env, line 3): must be …`. */
 export function formatProblem({ place, message }: SettingsProblem): string {
-  return `${place}: ${message}`;
+  return printable(`${place}: ${message}`);
+}
+
+/**
+ * Makes a text that holds a path or a name safe to print: on one line, without characters that a
+ * terminal acts on, and without anything that looks like a key.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "?").replace(/svk_[\w-]+/g, "svk_…");
 }
 
 /** Names a variable and its place: `PORT (environment)` or `PORT (.env, line 3)`. */

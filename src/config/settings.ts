@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { KeySet } from "../auth/keys.ts";
 import type { Limits } from "../http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
-import type { DotenvEntry, Environment } from "./dotenv.ts";
+import { type DotenvEntry, type Environment, valueIn } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
 import { isLoopback, readHost } from "./host.ts";
 import { readKeys } from "./key-sources.ts";
@@ -200,7 +200,7 @@ function findVariable(
   env: Environment,
   entries: ReadonlyMap<string, DotenvEntry>,
 ): Variable | undefined {
-  const value = Object.hasOwn(env, name) ? env[name] : undefined;
+  const value = valueIn(env, name);
   if (value !== undefined) return { name, value, source: "environment", line: undefined };
   const entry = entries.get(name);
   return entry && { name, value: entry.value, source: ".env", line: entry.line };

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   formatProblem,
   placeOf,
+  printable,
   readChoice,
   readNumber,
   readValue,
@@ -32,6 +33,20 @@ test("a problem is one line of place and message", () => {
     "PORT (environment): must be 1",
   );
 });
+
+/** Texts, and what is printed of them. */
+const PRINTED: readonly (readonly [text: string, printed: string])[] = [
+  ["/a b/é/ü.env", "/a b/é/ü.env"],
+  ["/\n\r\t\0\x1b[2J\x7f\x9b\u2028\u2029\u202e/b", "/?????[2J?????/b"],
+  ["/a/svk_AbC-_0123/b svk_x", "/a/svk_…/b svk_…"],
+];
+
+for (const [text, printed] of PRINTED) {
+  test(`of ${JSON.stringify(text)}, only ${printed} is printed`, () => {
+    assert.equal(printable(text), printed);
+    assert.equal(formatProblem({ place: text, message: text }), `${printed}: ${printed}`);
+  });
+}
 
 /** Returns what `read` returns for a value, and the problems as lines. */
 function outcome<Value>(

@@ -70,6 +70,16 @@ for (const [what, envFile, place] of BROKEN) {
   });
 }
 
+test("a problem shows at most 64 characters of a name, and none that a terminal acts on", (t) => {
+  const envFile = `'\x1b[2J'=\${NO}\nsvk_abc=\${NO}\n${"a".repeat(65)}=\${NO}\n`;
+  const places = problemsOf(t, KEY_IN_ENVIRONMENT, envFile).map((line) => line.split(":")[0]);
+  assert.deepEqual(places, [
+    "?[2J (.env, line 1)",
+    "svk_… (.env, line 2)",
+    `${"a".repeat(64)}… (.env, line 3)`,
+  ]);
+});
+
 test("300,000 bad lines are 10,001 problems, and a line that says so", (t) => {
   const problems = problemsOf(t, KEY_IN_ENVIRONMENT, "x\n".repeat(300_000));
   assert.equal(problems.length, 10_001);

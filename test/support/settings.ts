@@ -35,7 +35,7 @@ export function problemsIn(directory: string, env: Environment): readonly string
     assert.ok(error instanceof SettingsError, String(error));
     const lines = error.message.split("\n");
     assert.equal(lines.length, error.problems.length);
-    for (const line of lines) assert.match(line, /^[A-Z_.].*: [a-z]/);
+    for (const line of lines) assert.match(line, /^[A-Za-z_.?].*: [a-z$]/);
     return lines;
   }
 }
