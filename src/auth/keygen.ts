@@ -1,5 +1,4 @@
 import { hash, randomBytes } from "node:crypto";
-import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 import { KEYGEN } from "./keygen-command.ts";
@@ -55,15 +54,6 @@ export function keygen(args: string[], now: number, isAppended = false): Output 
     stderr: `The key, shown only now, for the client:\n${key}\nIts line for the keys file:\n`,
     exitCode: 0,
   };
-}
-
-/**
- * Tells whether output to a file descriptor goes to a file that has content, as after `>>`. A shell
- * opens that file for writing only, so its last character can't be looked at.
- */
-export function isAppendedTo(descriptor: number): boolean {
-  const stats = fstatSync(descriptor);
-  return stats.isFile() && stats.size > 0;
 }
 
 /** Parses `NAME [--days N]`; undefined if the arguments are anything else. */

@@ -22,8 +22,8 @@ export interface DotenvEntry {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * A `.env` file that can't be parsed. `problems` are in the order of their lines. The list ends with
- * the first problem of a quote: what follows could be value or not. It also ends after 10,000.
+ * A `.env` file that can't be parsed. `problems` are in the order of their lines. The list ends
+ * with the first problem of a quote, since what follows may be value or not, and after 10,000.
  */
 export class DotenvError extends Error {
   readonly problems: readonly DotenvProblem[];

@@ -58,6 +58,15 @@ export function canBeWrittenByOthers(mode: number): boolean {
   return (mode & GROUP_OR_OTHERS_WRITE) !== 0;
 }
 
+/**
+ * Tells whether output to a file descriptor goes to a file that has content, as after `>>`. A shell
+ * opens that file for writing only, so its last character can't be looked at.
+ */
+export function isAppendedTo(descriptor: number): boolean {
+  const stats = fstatSync(descriptor);
+  return stats.isFile() && stats.size > 0;
+}
+
 /** Opens the file, and looks again at what has been opened: it may have been replaced meanwhile. */
 function readOpened(path: string): FileResult {
   const descriptor = openSync(path, OPEN_FLAGS);

@@ -31,8 +31,6 @@ export interface Settings extends Limits {
   readonly logLevel: LogLevel;
   /** DOCS: whether `/docs` and `/openapi.json` exist. */
   readonly docs: boolean;
-  /** MAX_BODY_MEMORY: how much of unfinished bodies each process may hold, in bytes. */
-  readonly maxBodyMemory: number;
   /** PROCESS_DELAY_MS: how long the stand-in for the real work takes, in ms. */
   readonly processDelayMs: number;
   /** SHUTDOWN_DELAY_MS: how long to go on accepting after SIGTERM, in ms. */

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 
-import { formatKeyTable, isAppendedTo, keygen } from "../../src/auth/keygen.ts";
+import { formatKeyTable, keygen } from "../../src/auth/keygen.ts";
 import { type KeySet, keySetOf, keyState, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
 import { parseDotenv } from "../../src/config/dotenv.ts";
-import { tempDirectory } from "../support/temp.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");
 const DAY = 86_400_000;
@@ -93,22 +90,6 @@ test("a line appended to a keys file without a last line end is a line of its ow
 
 test("a usage line has nothing on stdout, even if that is appended to a file", () => {
   assert.equal(keygen(["--help"], NOW, true).stdout, "");
-});
-
-test("isAppendedTo tells a file with content from an empty one and from what is no file", (t) => {
-  const directory = tempDirectory(t, { full: "x", empty: "" });
-  const cases = [
-    [join(directory, "full"), "a", true],
-    [join(directory, "full"), "w", false],
-    [join(directory, "empty"), "a", false],
-    [join(directory, "new"), "a", false],
-    ["/dev/null", "a", false],
-  ] as const;
-  for (const [path, flags, expected] of cases) {
-    const descriptor = openSync(path, flags);
-    t.after(() => closeSync(descriptor));
-    assert.equal(isAppendedTo(descriptor), expected, `${path} ${flags}`);
-  }
 });
 
 const MISUSES: readonly string[][] = [

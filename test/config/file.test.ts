@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, symlinkSync, truncateSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
-import { modeWarning, readRegularFile } from "../../src/config/file.ts";
+import { isAppendedTo, modeWarning, readRegularFile } from "../../src/config/file.ts";
 import { asOtherUser } from "../support/settings.ts";
 import { tempDirectory } from "../support/temp.ts";
 
@@ -149,3 +149,19 @@ for (const [mode, warning] of MODES) {
     assert.equal(modeWarning(mode), warning);
   });
 }
+
+test("isAppendedTo tells a file with content from an empty one and from what is no file", (t) => {
+  const directory = tempDirectory(t, { full: "x", empty: "" });
+  const cases = [
+    [join(directory, "full"), "a", true],
+    [join(directory, "full"), "w", false],
+    [join(directory, "empty"), "a", false],
+    [join(directory, "new"), "a", false],
+    ["/dev/null", "a", false],
+  ] as const;
+  for (const [path, flags, expected] of cases) {
+    const descriptor = openSync(path, flags);
+    t.after(() => closeSync(descriptor));
+    assert.equal(isAppendedTo(descriptor), expected, `${path} ${flags}`);
+  }
+});

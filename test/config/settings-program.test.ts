@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
 import { spawnService } from "../service.ts";
 import { exitOf } from "../support/processes.ts";
-import { directoryWith } from "../support/settings.ts";
+import { directoryWith, STRONG } from "../support/settings.ts";
 
 /** A value that shows wherever it is printed. */
 const MARK = "MaRkEr";
@@ -71,5 +74,34 @@ describe("the program", { concurrency: 4 }, () => {
     const { code, stdout, stderr } = await run(t, { WORKERS: "2", PORT: "x" });
     assert.deepEqual([code, stdout], [78, ""]);
     assert.equal(stderr.trimEnd().split("\n").length, 2);
+  });
+
+  test("ends at once if files are a FIFO, a device, or too large", async (t) => {
+    const directory = directoryWith(t, "SERVICE_API_KEY_FILE=large\n");
+    execFileSync("mkfifo", [join(directory, "fifo")]);
+    writeFileSync(join(directory, "large"), "");
+    truncateSync(join(directory, "large"), 600 * 1_048_576);
+    for (const [path, message] of [
+      ["fifo", "fifo is not a regular file"],
+      ["/dev/zero", "the file /dev/zero is not a regular file"],
+    ] as const) {
+      const service = spawnService({ SERVICE_API_KEYS_FILE: path }, [], directory);
+      assert.equal(await exitOf(service), 78);
+      const [single = "", keys = "", ...more] = service.stderr().trimEnd().split("\n");
+      assert.match(
+        single,
+        /^SERVICE_API_KEY_FILE \(\.env, line 1\): .*large is larger than 1 MiB$/,
+      );
+      assert.ok(keys.endsWith(message), keys);
+      assert.deepEqual(more, []);
+    }
+  });
+
+  test("ends at once if .env is a FIFO", async (t) => {
+    const directory = directoryWith(t);
+    execFileSync("mkfifo", [join(directory, ".env")]);
+    const service = spawnService({ SERVICE_API_KEY: STRONG }, [], directory);
+    assert.equal(await exitOf(service), 78);
+    assert.match(service.stderr(), /^\.env: [^\n]*\.env is not a regular file\n$/);
   });
 });
