@@ -46,9 +46,8 @@ const OPTIONS = ["expires", "not_before"];
  * Reads the keys of a keys file, or the first problem of every line that has one. `others` are keys
  * from elsewhere that the file may not repeat: a hash given twice would have two names.
  *
- * Only keys that keygen has made belong into the file. A hash says nothing about its key: that of
- * a key that is easy to guess can't be told from any other, and but for the placeholder of
- * `.env.example` it is accepted.
+ * Only keys made by keygen belong in the file. A hash says nothing about its key, so a key that is
+ * easy to guess can't be noticed. Only the placeholder of `.env.example` is known, and refused.
  *
  *     file   = [ BOM ] line *( ( CRLF / LF / CR ) line ), in UTF-8
  *     line   = *blank [ entry ] *blank [ "#" *any ]; blanks go before a "#" that follows an entry

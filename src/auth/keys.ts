@@ -46,7 +46,7 @@ export interface KeyMatch {
   readonly denied?: DenialReason;
 }
 
-/** From when until when a key is valid, in ms since the epoch. Without a date there is no limit. */
+/** When a key is valid, in ms since the epoch. Without a date there is no limit. */
 export interface Validity {
   readonly notBefore?: number | undefined;
   readonly expires?: number | undefined;
@@ -147,9 +147,8 @@ export function keyWarnings(set: KeySet, now: number): string[] {
 
 /**
  * Says what is wrong with a plaintext key of the settings, and the remedy, without quoting it;
- * undefined if nothing is. A key is 1 to 256 visible ASCII characters. Quotes around it and its
- * variable's name before it would be part of the key, and nobody means that: not every program
- * that reads a line of `.env` removes them.
+ * undefined if nothing is. A key is 1 to 256 visible ASCII characters. Quotes around it, or its
+ * variable's name before it, are a mistake: Docker, for one, does not remove quotes in env files.
  */
 export function plaintextKeyProblem(key: string): string | undefined {
   if (key === "") return `is empty: make a key with ${KEYGEN}`;
