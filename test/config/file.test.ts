@@ -145,7 +145,8 @@ const MODES: readonly (readonly [mode: number, warning: string | undefined])[] =
 ];
 
 for (const [mode, warning] of MODES) {
-  test(`mode ${mode.toString(8)} gives ${warning === undefined ? "no warning" : "a warning"}`, () => {
+  const outcome = warning === undefined ? "no warning" : "a warning";
+  test(`mode ${mode.toString(8)} gives ${outcome}`, () => {
     assert.equal(modeWarning(mode), warning);
   });
 }
