@@ -51,8 +51,7 @@ export function cloneRepository({ hasPackages = true } = {}): Clone {
   for (const name of ["src", "package.json", "tsconfig.json"]) {
     cpSync(join(repository, name), join(directory, name), { recursive: true });
   }
-  mkdirSync(join(directory, "test/support"), { recursive: true });
-  cpSync(join(repository, "test/support/run.js"), join(directory, "test/support/run.js"));
+  mkdirSync(join(directory, "test"));
   if (hasPackages) symlinkSync(packages, join(directory, "node_modules"));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   return { directory, remove };

@@ -5,8 +5,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 
-import { compile } from "../../src/scripts/compile.js";
-import { watch } from "../../src/scripts/watch.js";
+import { compile } from "./compile.js";
+import { watch } from "./watch.js";
 
 const USAGE = "usage: npm run test:file -- [OPTION...] test/.../NAME.test.ts...\n";
 

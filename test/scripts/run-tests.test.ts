@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { type Clone, cloneRepository, needsCompiler, run, start } from "./clone.ts";
+import { type Clone, cloneRepository, needsCompiler, run, start } from "../support/clone.ts";
 
 const IMPORT = 'import { test } from "node:test";\n';
 const PASSING = 'test("one of them", () => {});\n';
