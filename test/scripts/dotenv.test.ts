@@ -56,6 +56,25 @@ describe("npm run dotenv", { skip: needsCompiler }, () => {
     });
   }
 
+  test("leaves no half of a .env if it can't write it", () => {
+    const command = "ulimit -f 0; exec node src/scripts/dotenv.js";
+    const { status, stderr } = run(clone, ["sh", "-c", command]);
+    assert.equal(status, 1);
+    assert.equal(stderr, ".env can't be made (EFBIG)\n");
+    assert.equal(existsSync(path), false);
+  });
+
+  test("makes none if the program can't run, which says why", (t) => {
+    const main = join(clone.directory, "dist/src/main.js");
+    const program = readFileSync(main);
+    t.after(() => writeFileSync(main, program));
+    writeFileSync(main, 'process.stderr.write("a reason\\n");\nprocess.exitCode = 1;\n');
+    const { status, stderr } = run(clone, DOTENV);
+    assert.equal(status, 1);
+    assert.equal(stderr, "a reason\n");
+    assert.equal(existsSync(path), false);
+  });
+
   test("makes one file if it runs several times at once", async (t) => {
     const all = [1, 2, 3, 4].map(() => start(t, clone, DOTENV));
     assert.deepEqual(await Promise.all(all.map(({ exit }) => exit)), [0, 0, 0, 0]);
