@@ -42,6 +42,9 @@ const RESTART_DELAY_MS = 100;
 const MAX_RECENT_EXITS = 5;
 const RECENT_MS = 10_000;
 
+/** How long the last message has to get out before the pool gives up. */
+const LAST_MESSAGE_MS = 1000;
+
 /** A pool of worker processes: starts them, restarts those that die, and ends with all of them. */
 export class WorkerPool implements Instance {
   readonly #settings: Settings;
@@ -104,7 +107,7 @@ export class WorkerPool implements Instance {
 
   #onMessage(worker: Worker, message: string): void {
     if (message === READY) send(worker, this.#isStopping ? "stop" : this.#configuration());
-    else if (!this.#isStopping) exitWithMessage(message);
+    else if (!this.#isStopping) this.#giveUp(message);
   }
 
   /** Restarts a worker with back-off, unless stopping. Exits after 5 deaths within 10 s. */
@@ -114,10 +117,14 @@ export class WorkerPool implements Instance {
     const now = Date.now();
     const recent = this.#recentExits.filter((time) => now - time < RECENT_MS);
     this.#recentExits = [...recent, now];
-    if (this.#recentExits.length >= MAX_RECENT_EXITS) {
-      exitWithMessage("5 workers died within 10 s");
-    }
-    setTimeout(() => this.#fork(), RESTART_DELAY_MS * 2 ** recent.length);
+    if (this.#recentExits.length >= MAX_RECENT_EXITS) this.#giveUp("5 workers died within 10 s");
+    else setTimeout(() => this.#fork(), RESTART_DELAY_MS * 2 ** recent.length);
+  }
+
+  #giveUp(reason: string): void {
+    this.#isStopping = true;
+    setTimeout(() => process.exit(1), LAST_MESSAGE_MS);
+    void exitWithMessage(reason);
   }
 
   #fork(): void {

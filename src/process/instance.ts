@@ -7,6 +7,7 @@ import type { KeySet } from "../auth/keys.ts";
 import type { Settings } from "../config/settings.ts";
 import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
+import { Failure } from "./exit.ts";
 
 /** Where an instance listens. */
 export interface ListenAddress {
@@ -16,7 +17,7 @@ export interface ListenAddress {
 
 /** What serves requests: this process, or a pool of workers. */
 export interface Instance {
-  /** Starts listening. Rejects with an Error whose message is one line for the operator. */
+  /** Starts listening. Rejects with a Failure if it can't. */
   listen(): Promise<ListenAddress>;
   /** Replaces the keys, for all requests from now on. */
   setKeys(keys: KeySet): void;
@@ -63,7 +64,7 @@ function listen(server: Server, host: string, port: number): Promise<ListenAddre
       }
       const place = `${host}:${port}`;
       reject(
-        new Error(`can't listen on ${place} (${code}): set HOST and PORT to what is free here`),
+        new Failure(`can't listen on ${place} (${code}): set HOST and PORT to what is free here`),
       );
     });
     // The kernel may allow fewer waiting connections.

@@ -1,31 +1,31 @@
+import type { KeySet } from "../auth/keys.ts";
 import {
   type Configuration,
   readConfiguration,
   type Settings,
   SettingsError,
 } from "../config/settings.ts";
-import type { KeySet } from "../auth/keys.ts";
 import { createLog, type Log } from "../log.ts";
 import { WorkerPool } from "./cluster.ts";
-import { exitWithMessage } from "./exit.ts";
+import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { createInstance, type Instance, type ListenAddress } from "./instance.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 
-// sysexits.h: EX_CONFIG.
-const EXIT_CONFIG = 78;
-
-/** The configuration. With any problem, it ends this process with all of them on stderr. */
+/** Reads the configuration. Throws a Failure with all of its problems. */
 export function configure(): Configuration {
   try {
     return readConfiguration(process.env, process.cwd(), Date.now());
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    return exitWithMessage(error.message, EXIT_CONFIG);
+    if (error instanceof SettingsError) throw new Failure(error.message, EXIT_CONFIG);
+    throw error;
   }
 }
 
-/** Runs the service until a signal stops it. `showHint` prints a request to try. */
+/**
+ * Runs the service until a signal stops it. `showHint` prints a request to try. Rejects with a
+ * Failure if the service can't start.
+ */
 export async function serve(showHint: boolean): Promise<void> {
   const { settings, keys, warnings } = configure();
   const log = createLog(settings.logLevel, process.stdout);
@@ -34,7 +34,7 @@ export async function serve(showHint: boolean): Promise<void> {
   const shutdown = new Shutdown(instance, log);
   shutdown.handleUncaughtErrors();
   handleSignals(instance, shutdown, log);
-  const listenAddress = await listen(instance);
+  const listenAddress = await instance.listen();
   const { address, port } = listenAddress;
   const { workers } = settings;
   log.event("info", "listening", { host: address, port, workers, pid: process.pid });
@@ -44,14 +44,6 @@ export async function serve(showHint: boolean): Promise<void> {
 function startInstance(settings: Settings, keys: KeySet, log: Log): Instance {
   if (settings.workers > 1) return new WorkerPool(settings, keys, log);
   return createInstance(settings, keys, log);
-}
-
-async function listen(instance: Instance): Promise<ListenAddress> {
-  try {
-    return await instance.listen();
-  } catch (error) {
-    return exitWithMessage((error as Error).message);
-  }
 }
 
 /**
