@@ -8,6 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import { Failure } from "./exit.ts";
+import { describeListenError } from "./listen-error.ts";
 
 /** Where an instance listens. */
 export interface ListenAddress {
@@ -58,14 +59,8 @@ function listen(server: Server, host: string, port: number): Promise<ListenAddre
     server.once("listening", () => resolve(server.address() as AddressInfo));
     server.once("error", ({ code }: NodeJS.ErrnoException) => {
       // Without IPv6, "::" means every IPv4 address.
-      if (code === "EAFNOSUPPORT" && host === "::") {
-        resolve(listen(server, "0.0.0.0", port));
-        return;
-      }
-      const place = `${host}:${port}`;
-      reject(
-        new Failure(`can't listen on ${place} (${code}): set HOST and PORT to what is free here`),
-      );
+      if (code === "EAFNOSUPPORT" && host === "::") resolve(listen(server, "0.0.0.0", port));
+      else reject(new Failure(describeListenError(code, host, port)));
     });
     // The kernel may allow fewer waiting connections.
     server.listen({ host, port, backlog: 4096 });

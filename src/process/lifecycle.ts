@@ -9,13 +9,14 @@ import { createLog, type Log } from "../log.ts";
 import { WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { createInstance, type Instance, type ListenAddress } from "./instance.ts";
+import { formatAddress } from "./listen-error.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 
 /** Reads the configuration. Throws a Failure with all of its problems. */
 export function configure(): Configuration {
   try {
-    return readConfiguration(process.env, process.cwd(), Date.now());
+    return readConfiguration(process.env, workingDirectory(), Date.now());
   } catch (error) {
     if (error instanceof SettingsError) throw new Failure(error.message, EXIT_CONFIG);
     throw error;
@@ -41,6 +42,15 @@ export async function serve(showHint: boolean): Promise<void> {
   if (showHint) process.stderr.write(startupHint(listenAddress));
 }
 
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Failure(`the working directory can't be found (${code}): change to one`, EXIT_CONFIG);
+  }
+}
+
 function startInstance(settings: Settings, keys: KeySet, log: Log): Instance {
   if (settings.workers > 1) return new WorkerPool(settings, keys, log);
   return createInstance(settings, keys, log);
@@ -60,7 +70,7 @@ function handleSignals(instance: Instance, shutdown: Shutdown, log: Log): void {
 
 function reloadKeys(instance: Instance, log: Log): void {
   try {
-    const { keys, warnings } = readConfiguration(process.env, process.cwd(), Date.now());
+    const { keys, warnings } = readConfiguration(process.env, workingDirectory(), Date.now());
     instance.setKeys(keys);
     log.event("info", "keys_reloaded", { keys: keys.length });
     log.warn(warnings);
@@ -70,15 +80,14 @@ function reloadKeys(instance: Instance, log: Log): void {
   }
 }
 
-/** What a client on this machine calls, for addresses that mean every interface. */
-const LOCAL_NAMES: Readonly<Record<string, string>> = {
+/** Where clients on this machine reach a service that listens on all addresses. */
+const LOCAL_ADDRESSES: Readonly<Record<string, string>> = {
   "0.0.0.0": "127.0.0.1",
   "::": "127.0.0.1",
-  "::1": "[::1]",
 };
 
 function startupHint({ address, port }: ListenAddress): string {
-  const origin = `http://${LOCAL_NAMES[address] ?? address}:${port}`;
+  const origin = `http://${formatAddress(LOCAL_ADDRESSES[address] ?? address, port)}`;
   const header = "sed -n 's/^SERVICE_API_KEY=/X-API-Key: /p' .env";
   const request = `curl -H @- --json '{"status":"SUCCESS"}' ${origin}/process`;
   return `
