@@ -180,8 +180,11 @@ describe("starting", { concurrency: 4 }, () => {
 
   test("--hints prints the address, the docs page and a curl line that reads the key from .env", async () => {
     for (const workers of ["1", "2"]) {
-      const service = await startService({ WORKERS: workers }, ["--hints"]);
-      await service.until(() => service.stderr().includes("curl"), "the hints");
+      const directory = newDirectory();
+      writeFileSync(join(directory, ".env"), `SERVICE_API_KEY=${KEY}\n`, { mode: 0o600 });
+      const service = spawnService({ PORT: "0", WORKERS: workers }, ["--hints"], directory);
+      const isDone = (): boolean => service.stderr().includes("curl") && service.port !== 0;
+      await service.until(isDone, "the hints");
       const hints = service.stderr();
       assert.ok(
         hints.includes(`http://127.0.0.1:${service.port}`) &&
@@ -189,7 +192,7 @@ describe("starting", { concurrency: 4 }, () => {
       );
       assert.match(
         hints,
-        /\.env \| curl -H @- --json '\{"status":"SUCCESS"\}' http:\/\/127\.0\.0\.1:\d+\/process\n/,
+        /\.env \| curl -H @- [^\n]*'\{"status":"SUCCESS"\}' http:\/\/127\.0\.0\.1:\d+\/process\n/,
       );
       assert.ok(!hints.includes(KEY));
       await service.stop();
@@ -232,7 +235,7 @@ describe("starting", { concurrency: 4 }, () => {
     for (const host of ["::", "0.0.0.0"]) {
       const service = await startService({ HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" }, ["--hints"]);
       assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
-      await service.until(() => service.stderr().includes("curl"), "the hints");
+      await service.until(() => service.stderr().includes("/docs"), "the hints");
       assert.ok(service.stderr().includes(`http://127.0.0.1:${service.port}/docs`));
       await service.stop();
     }

@@ -8,8 +8,8 @@ import {
 import { createLog, type Log } from "../log.ts";
 import { WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
-import { createInstance, type Instance, type ListenAddress } from "./instance.ts";
-import { formatAddress } from "./listen-error.ts";
+import { startupHint } from "./hint.ts";
+import { createInstance, type Instance } from "./instance.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 
@@ -28,7 +28,8 @@ export function configure(): Configuration {
  * Failure if the service can't start.
  */
 export async function serve(showHint: boolean): Promise<void> {
-  const { settings, keys, warnings } = configure();
+  const configuration = configure();
+  const { settings, keys, warnings } = configuration;
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
   const instance = startInstance(settings, keys, log);
@@ -39,7 +40,7 @@ export async function serve(showHint: boolean): Promise<void> {
   const { address, port } = listenAddress;
   const { workers } = settings;
   log.event("info", "listening", { host: address, port, workers, pid: process.pid });
-  if (showHint) process.stderr.write(startupHint(listenAddress));
+  if (showHint) process.stderr.write(startupHint(listenAddress, configuration, Date.now()));
 }
 
 function workingDirectory(): string {
@@ -78,22 +79,4 @@ function reloadKeys(instance: Instance, log: Log): void {
     const problems = (error as Error).message.split("\n");
     log.event("error", "keys_reload_failed", { faults: problems });
   }
-}
-
-/** Where clients on this machine reach a service that listens on all addresses. */
-const LOCAL_ADDRESSES: Readonly<Record<string, string>> = {
-  "0.0.0.0": "127.0.0.1",
-  "::": "127.0.0.1",
-};
-
-function startupHint({ address, port }: ListenAddress): string {
-  const origin = `http://${formatAddress(LOCAL_ADDRESSES[address] ?? address, port)}`;
-  const header = "sed -n 's/^SERVICE_API_KEY=/X-API-Key: /p' .env";
-  const request = `curl -H @- --json '{"status":"SUCCESS"}' ${origin}/process`;
-  return `
-  Listening on ${origin}, with its documentation at ${origin}/docs. Try it, with the key in .env:
-
-  ${header} | ${request}
-
-`;
 }

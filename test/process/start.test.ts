@@ -118,4 +118,13 @@ describe("the printed address", () => {
       assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
     });
   }
+
+  test("names the docs page only if it is served", async (t) => {
+    for (const DOCS of ["on", "off"]) {
+      const service = await startService({ DOCS }, ["--hints"]);
+      endWith(t, service);
+      await service.until(() => service.stderr().includes("/process"), "the hint");
+      assert.equal(service.stderr().includes("/docs"), DOCS === "on");
+    }
+  });
 });
