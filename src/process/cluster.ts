@@ -3,37 +3,19 @@ import cluster, { type Worker } from "node:cluster";
 import type { KeySet } from "../auth/keys.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Log } from "../log.ts";
-import { exitWithMessage } from "./exit.ts";
+import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance, ListenAddress } from "./instance.ts";
+import { isWorkerMessage, type PrimaryMessage, type ServeMessage } from "./messages.ts";
 import { sandboxOptions } from "./sandbox.ts";
 
+/** The argument of a pool's workers. It tells them from workers of another program's cluster. */
+const WORKER_ARGUMENT = "worker";
+
 /** Whether this process is a worker of a pool. */
-export const isWorker: boolean = cluster.isWorker;
+export const isWorker: boolean = cluster.isWorker && process.argv[2] === WORKER_ARGUMENT;
 
-/** What a worker serves with. The keys are hashes: no plaintext is passed on. */
-export interface WorkerConfiguration {
-  readonly settings: Settings;
-  readonly keys: KeySet;
-}
-
-/** What the primary sends to a worker: what to serve with from now on, or to stop. */
-export type WorkerMessage = WorkerConfiguration | "stop";
-
-/**
- * Calls `handle` with each message of the primary, and sends it the message of the error if that
- * fails. Ends this process when the primary is gone.
- */
-export function followPrimary(handle: (message: WorkerMessage) => Promise<unknown>): void {
-  process.on("disconnect", () => process.exit(1));
-  process.on("message", (message: WorkerMessage) => {
-    handle(message).catch((error: Error) => process.send?.(error.message));
-  });
-  // Node 20 drops messages that are sent before a listener is attached, so ask for the first one.
-  process.send?.(READY);
-}
-
-/** Sent by a worker that can receive messages. Any other message is an error, for the operator. */
-const READY = "ready";
+/** Whether the cluster of another program, such as PM2, has started this process. */
+export const isForeignWorker: boolean = cluster.isWorker && !isWorker;
 
 // setTimeout fires at once if the delay is longer.
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -50,6 +32,14 @@ export class WorkerPool implements Instance {
   readonly #settings: Settings;
   readonly #log: Log;
   #keys: KeySet;
+  /** Grows with each change of the keys. */
+  #keysVersion = 1;
+  /** The workers that have been sent the keys. The others ask for them when they have started. */
+  readonly #configured = new Set<Worker>();
+  /** The workers that have sent something else than a WorkerMessage: one warning each. */
+  readonly #strangers = new WeakSet<Worker>();
+  /** Called with the reason when a worker can't serve. Once all listen, that is logged instead. */
+  #onStartFailure: ((failure: Failure) => void) | undefined;
   /** When workers died, in ms since the epoch. */
   #recentExits: readonly number[] = [];
   #isStopping = false;
@@ -60,13 +50,13 @@ export class WorkerPool implements Instance {
     this.#log = log;
   }
 
-  /** Resolves when all workers listen. If they can't go on, then or later, it ends this process. */
+  /** Resolves when all workers listen. If they can't go on later, it ends this process. */
   listen(): Promise<ListenAddress> {
     // Round robin would lose connections that the primary has accepted but not yet passed on.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     // "advanced" keeps bytes and Infinity as they are.
-    cluster.setupPrimary({ serialization: "advanced" });
-    cluster.on("message", (worker, message: string) => this.#onMessage(worker, message));
+    cluster.setupPrimary({ serialization: "advanced", args: [WORKER_ARGUMENT] });
+    cluster.on("message", (worker, message: unknown) => this.#onMessage(worker, message));
     cluster.on("exit", (worker, code, signal) => this.#onExit(worker, code, signal));
     // A worker that is stuck does not notice that the primary is gone.
     process.on("exit", killWorkers);
@@ -75,9 +65,15 @@ export class WorkerPool implements Instance {
     return listening;
   }
 
-  setKeys(keys: KeySet): void {
+  /** A worker that dies meanwhile is not waited for: its successor starts with the new keys. */
+  async setKeys(keys: KeySet): Promise<void> {
     this.#keys = keys;
-    for (const worker of liveWorkers()) send(worker, this.#configuration());
+    this.#keysVersion += 1;
+    const acknowledged = [...this.#configured].map((worker) =>
+      untilKeysSet(worker, this.#keysVersion),
+    );
+    for (const worker of this.#configured) send(worker, this.#serveMessage());
+    await Promise.all(acknowledged);
   }
 
   /** Kills workers that are still alive one second after the shutdown timeout. */
@@ -86,33 +82,70 @@ export class WorkerPool implements Instance {
     const { shutdownDelayMs, shutdownTimeoutMs } = this.#settings;
     setTimeout(killWorkers, Math.min(shutdownDelayMs + shutdownTimeoutMs + 1000, MAX_DELAY_MS));
     const exits = liveWorkers().map((worker) => exitOf(worker));
-    for (const worker of liveWorkers()) send(worker, "stop");
+    for (const worker of liveWorkers()) send(worker, { type: "stop" });
     const exitCodes = await Promise.all(exits);
     return exitCodes.every((code) => code === 0) ? 0 : 1;
   }
 
-  #configuration(): WorkerConfiguration {
-    return { settings: this.#settings, keys: this.#keys };
+  #serveMessage(): ServeMessage {
+    return {
+      type: "serve",
+      settings: this.#settings,
+      keys: this.#keys,
+      version: this.#keysVersion,
+    };
   }
 
   #waitForListening(): Promise<ListenAddress> {
-    return new Promise((resolve) => {
-      let count = 0;
-      cluster.on("listening", (_worker, address) => {
-        count += 1;
-        if (count === this.#settings.workers) resolve(address);
+    return new Promise((resolve, reject) => {
+      this.#onStartFailure = reject;
+      const listening = new Set<Worker>();
+      cluster.on("exit", (worker) => listening.delete(worker));
+      cluster.on("listening", (worker, address) => {
+        listening.add(worker);
+        if (listening.size < this.#settings.workers) return;
+        this.#onStartFailure = undefined;
+        resolve(address);
       });
     });
   }
 
-  #onMessage(worker: Worker, message: string): void {
-    if (message === READY) send(worker, this.#isStopping ? "stop" : this.#configuration());
-    else if (!this.#isStopping) this.#giveUp(message);
+  #onMessage(worker: Worker, message: unknown): void {
+    if (!isWorkerMessage(message)) this.#onStrangeMessage(worker);
+    else if (message.type === "ready") this.#configure(worker);
+    else if (message.type === "failed") this.#onFailure(worker, message.reason);
+  }
+
+  #configure(worker: Worker): void {
+    if (this.#isStopping) {
+      send(worker, { type: "stop" });
+      return;
+    }
+    this.#configured.add(worker);
+    send(worker, this.#serveMessage());
+  }
+
+  #onFailure({ process: { pid } }: Worker, reason: string): void {
+    if (this.#onStartFailure === undefined) {
+      this.#log.event("error", "error", { pid, message: reason });
+      return;
+    }
+    this.#isStopping = true;
+    this.#onStartFailure(new Failure(reason));
+  }
+
+  /** Its content is not logged: it may hold anything. */
+  #onStrangeMessage(worker: Worker): void {
+    if (this.#strangers.has(worker)) return;
+    this.#strangers.add(worker);
+    this.#log.warn([`worker ${worker.process.pid} sends messages that are not the service's`]);
   }
 
   /** Restarts a worker with back-off, unless stopping. Exits after 5 deaths within 10 s. */
-  #onExit({ process: { pid } }: Worker, code: number, signal: string): void {
+  #onExit(worker: Worker, code: number, signal: string): void {
+    this.#configured.delete(worker);
     if (this.#isStopping) return;
+    const { pid } = worker.process;
     this.#log.event("error", "worker_exited", { pid, code, signal });
     const now = Date.now();
     const recent = this.#recentExits.filter((time) => now - time < RECENT_MS);
@@ -152,8 +185,25 @@ function killWorkers(): void {
 }
 
 /** Errors are ignored: a worker that can't receive is about to exit, and that is handled. */
-function send(worker: Worker, message: WorkerMessage): void {
+function send(worker: Worker, message: PrimaryMessage): void {
   worker.send(message, () => {});
+}
+
+/** Resolves when a worker has the keys of a version, or has exited. */
+function untilKeysSet(worker: Worker, version: number): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      worker.off("message", onMessage);
+      worker.off("exit", finish);
+      resolve();
+    };
+    const onMessage = (message: unknown): void => {
+      if (!isWorkerMessage(message) || message.type !== "keys_set") return;
+      if (message.version >= version) finish();
+    };
+    worker.on("message", onMessage);
+    worker.on("exit", finish);
+  });
 }
 
 /** Resolves to the exit code: null if a signal ended the worker. */

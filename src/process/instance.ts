@@ -20,8 +20,8 @@ export interface ListenAddress {
 export interface Instance {
   /** Starts listening. Rejects with a Failure if it can't. */
   listen(): Promise<ListenAddress>;
-  /** Replaces the keys, for all requests from now on. */
-  setKeys(keys: KeySet): void;
+  /** Replaces the keys. Resolves when no process accepts the old ones any more. */
+  setKeys(keys: KeySet): Promise<void>;
   /** Drains. Resolves to the exit code: 1 if SHUTDOWN_TIMEOUT_MS cut off what was in progress. */
   stop(): Promise<number>;
 }
@@ -39,7 +39,7 @@ export function createInstance(settings: Settings, keys: KeySet, log: Log): Inst
   logServerProblems(service.server, log);
   return {
     listen: () => listen(service.server, settings.host, settings.port),
-    setKeys: (current) => {
+    setKeys: async (current) => {
       keyring.current = current;
     },
     stop: () => stop(service, settings),

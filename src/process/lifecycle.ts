@@ -1,12 +1,6 @@
-import type { KeySet } from "../auth/keys.ts";
-import {
-  type Configuration,
-  readConfiguration,
-  type Settings,
-  SettingsError,
-} from "../config/settings.ts";
+import { type Configuration, readConfiguration, SettingsError } from "../config/settings.ts";
 import { createLog, type Log } from "../log.ts";
-import { WorkerPool } from "./cluster.ts";
+import { isForeignWorker, WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
@@ -29,10 +23,10 @@ export function configure(): Configuration {
  */
 export async function serve(showHint: boolean): Promise<void> {
   const configuration = configure();
-  const { settings, keys, warnings } = configuration;
+  const { settings, warnings } = configuration;
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
-  const instance = startInstance(settings, keys, log);
+  const instance = createInstanceOrPool(configuration, log);
   const shutdown = new Shutdown(instance, log);
   shutdown.handleUncaughtErrors();
   handleSignals(instance, shutdown, log);
@@ -52,9 +46,13 @@ function workingDirectory(): string {
   }
 }
 
-function startInstance(settings: Settings, keys: KeySet, log: Log): Instance {
-  if (settings.workers > 1) return new WorkerPool(settings, keys, log);
-  return createInstance(settings, keys, log);
+function createInstanceOrPool({ settings, keys }: Configuration, log: Log): Instance {
+  if (settings.workers === 1) return createInstance(settings, keys, log);
+  // In node:cluster, a worker can't have workers.
+  if (isForeignWorker) {
+    throw new Failure("WORKERS: must be 1 under another program's cluster", EXIT_CONFIG);
+  }
+  return new WorkerPool(settings, keys, log);
 }
 
 /**
@@ -66,17 +64,17 @@ function handleSignals(instance: Instance, shutdown: Shutdown, log: Log): void {
     shutdown.begin();
   };
   for (const signal of STOP_SIGNALS) process.on(signal, onStop);
-  process.on("SIGHUP", () => reloadKeys(instance, log));
+  process.on("SIGHUP", () => void reloadKeys(instance, log));
 }
 
-function reloadKeys(instance: Instance, log: Log): void {
+async function reloadKeys(instance: Instance, log: Log): Promise<void> {
   try {
     const { keys, warnings } = readConfiguration(process.env, workingDirectory(), Date.now());
-    instance.setKeys(keys);
+    await instance.setKeys(keys);
     log.event("info", "keys_reloaded", { keys: keys.length });
     log.warn(warnings);
   } catch (error) {
     const problems = (error as Error).message.split("\n");
-    log.event("error", "keys_reload_failed", { faults: problems });
+    log.event("error", "keys_reload_failed", { problems });
   }
 }

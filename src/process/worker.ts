@@ -1,31 +1,63 @@
 import { createLog, PIPE_BUF } from "../log.ts";
-import { followPrimary, type WorkerConfiguration } from "./cluster.ts";
 import { createInstance, type Instance } from "./instance.ts";
+import { isPrimaryMessage, type ServeMessage, type WorkerMessage } from "./messages.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 
-/** Runs this process as a worker: the primary says what to serve with, and when to stop. */
+/**
+ * Runs this process as a worker of a pool: the primary says what to serve with, and when to stop.
+ * Ends this process when the primary is gone.
+ */
 export function runWorker(): void {
-  let instance: Instance | undefined;
-  let shutdown: Shutdown | undefined;
+  const worker = new PoolWorker();
   // Terminals and systemd signal the whole group. A second signal, and SIGHUP, are the primary's.
-  for (const signal of STOP_SIGNALS) process.on(signal, () => shutdown?.begin());
+  for (const signal of STOP_SIGNALS) process.on(signal, () => worker.stopIfServing());
   process.on("SIGHUP", () => {});
-  const start = async ({ settings, keys }: WorkerConfiguration): Promise<void> => {
-    const log = createLog(settings.logLevel, process.stdout, PIPE_BUF);
-    instance = createInstance(settings, keys, log);
-    shutdown = new Shutdown(instance, log);
-    shutdown.handleUncaughtErrors();
-    await instance.listen();
-  };
-  followPrimary(async (message) => {
-    if (message !== "stop") {
-      if (instance === undefined) await start(message);
-      else instance.setKeys(message.keys);
-    } else if (shutdown === undefined) {
-      process.exit();
-    } else {
-      shutdown.begin();
-    }
+  process.on("disconnect", () => process.exit(1));
+  process.on("message", (message: unknown) => {
+    if (!isPrimaryMessage(message)) return;
+    if (message.type === "stop") worker.stop();
+    else void worker.serve(message);
   });
+  // Node 20 drops messages that are sent before a listener is attached, so ask for the first one.
+  report({ type: "ready" });
+}
+
+class PoolWorker {
+  #instance: Instance | undefined;
+  #shutdown: Shutdown | undefined;
+
+  /** Serves with a message's settings and keys. After the first message, only the keys count. */
+  async serve(message: ServeMessage): Promise<void> {
+    try {
+      if (this.#instance === undefined) await this.#start(message);
+      else await this.#instance.setKeys(message.keys);
+      report({ type: "keys_set", version: message.version });
+    } catch (error) {
+      report({ type: "failed", reason: (error as Error).message }, () => process.exit(1));
+    }
+  }
+
+  /** Ends this process, after draining if it serves. */
+  stop(): void {
+    if (this.#shutdown === undefined) process.exit();
+    this.#shutdown.begin();
+  }
+
+  /** Drains and ends this process, but only if it serves: the primary ends it otherwise. */
+  stopIfServing(): void {
+    this.#shutdown?.begin();
+  }
+
+  async #start({ settings, keys }: ServeMessage): Promise<void> {
+    const log = createLog(settings.logLevel, process.stdout, PIPE_BUF);
+    this.#instance = createInstance(settings, keys, log);
+    this.#shutdown = new Shutdown(this.#instance, log);
+    this.#shutdown.handleUncaughtErrors();
+    await this.#instance.listen();
+  }
+}
+
+function report(message: WorkerMessage, onSent: () => void = () => {}): void {
+  process.send?.(message, undefined, {}, onSent);
 }

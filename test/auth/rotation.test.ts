@@ -118,11 +118,11 @@ for (const workers of ["1", "2"]) {
         service.write(...lines);
         const event = await service.reload();
         assert.deepEqual([event["level"], event["event"]], ["error", "keys_reload_failed"]);
-        assert.match(String(event["faults"]), message);
+        assert.match(String(event["problems"]), message);
         assert.deepEqual([await service.status(OLD), await service.status(NEW)], [200, 401]);
       }
       rmSync(join(service.directory, "keys"));
-      assert.match(String((await service.reload())["faults"]), /can't be read \(ENOENT\)/);
+      assert.match(String((await service.reload())["problems"]), /can't be read \(ENOENT\)/);
       assert.deepEqual([await service.status(OLD), await service.status(NEW)], [200, 401]);
       service.write(lineOf("ci", NEW));
       assert.equal((await service.reload())["event"], "keys_reloaded");

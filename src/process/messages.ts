@@ -1,0 +1,48 @@
+import type { KeySet } from "../auth/keys.ts";
+import type { Settings } from "../config/settings.ts";
+
+/** From the primary to a worker: what to serve with from now on. The keys are hashes. */
+export interface ServeMessage {
+  readonly type: "serve";
+  readonly settings: Settings;
+  readonly keys: KeySet;
+  /** Grows with each change of the keys. */
+  readonly version: number;
+}
+
+/** From the primary to a worker. */
+export type PrimaryMessage = ServeMessage | { readonly type: "stop" };
+
+/** From a worker to its primary. */
+export type WorkerMessage =
+  /** It can receive messages. */
+  | { readonly type: "ready" }
+  /** It accepts the keys of this version, and no others. */
+  | { readonly type: "keys_set"; readonly version: number }
+  /** It can't serve, and exits. */
+  | { readonly type: "failed"; readonly reason: string };
+
+/** Whether a message is the primary's. A library may send others through the same channel. */
+export function isPrimaryMessage(message: unknown): message is PrimaryMessage {
+  const type = typeOf(message);
+  return type === "serve" || type === "stop";
+}
+
+/** Whether a message is a worker's, and not a library's. */
+export function isWorkerMessage(message: unknown): message is WorkerMessage {
+  switch (typeOf(message)) {
+    case "ready":
+      return true;
+    case "keys_set":
+      return typeof (message as { version?: unknown }).version === "number";
+    case "failed":
+      return typeof (message as { reason?: unknown }).reason === "string";
+    default:
+      return false;
+  }
+}
+
+function typeOf(message: unknown): unknown {
+  if (typeof message !== "object" || message === null) return undefined;
+  return (message as { type?: unknown }).type;
+}
