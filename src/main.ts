@@ -42,5 +42,6 @@ function exitWithResult(stdout: string): Promise<never> {
 
 /** The NODE_OPTIONS of the sandbox. */
 function nodeOptions(): string {
-  return sandboxOptions(process.allowedNodeEnvironmentFlags, configure().sandboxGrants);
+  const { argv, allowedNodeEnvironmentFlags } = process;
+  return sandboxOptions(allowedNodeEnvironmentFlags, configure().sandboxGrants, argv[1]);
 }

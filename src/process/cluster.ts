@@ -1,12 +1,12 @@
 import cluster, { type Worker } from "node:cluster";
 
 import type { KeySet } from "../auth/keys.ts";
-import type { Settings } from "../config/settings.ts";
+import type { SandboxGrants, Settings } from "../config/settings.ts";
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance, ListenAddress } from "./instance.ts";
 import { isWorkerMessage, type PrimaryMessage, type ServeMessage } from "./messages.ts";
-import { sandboxOptions } from "./sandbox.ts";
+import { withoutGrants } from "./sandbox.ts";
 
 /** The argument of a pool's workers. It tells them from workers of another program's cluster. */
 const WORKER_ARGUMENT = "worker";
@@ -30,6 +30,7 @@ const LAST_MESSAGE_MS = 1000;
 /** A pool of worker processes: starts them, restarts those that die, and ends with all of them. */
 export class WorkerPool implements Instance {
   readonly #settings: Settings;
+  readonly #grants: SandboxGrants;
   readonly #log: Log;
   #keys: KeySet;
   /** Grows with each change of the keys. */
@@ -44,8 +45,10 @@ export class WorkerPool implements Instance {
   #recentExits: readonly number[] = [];
   #isStopping = false;
 
-  constructor(settings: Settings, keys: KeySet, log: Log) {
+  /** `grants` are the primary's in the sandbox. Its workers do without. */
+  constructor(settings: Settings, keys: KeySet, grants: SandboxGrants, log: Log) {
     this.#settings = settings;
+    this.#grants = grants;
     this.#keys = keys;
     this.#log = log;
   }
@@ -161,18 +164,17 @@ export class WorkerPool implements Instance {
   }
 
   #fork(): void {
-    if (!this.#isStopping) cluster.fork(workerEnvironment());
+    if (!this.#isStopping) cluster.fork(workerEnvironment(this.#grants));
   }
 }
 
 /**
  * A worker inherits the environment, but not the secret in it: the primary sends all it needs. In
- * the sandbox it also loses the right to read key files and to start processes.
+ * the sandbox it loses the rights to read the files of the settings and to start processes, too.
  */
-function workerEnvironment(): Record<string, string> {
-  if (!("permission" in process)) return { SERVICE_API_KEY: "" };
-  const options = sandboxOptions(process.allowedNodeEnvironmentFlags);
-  return { SERVICE_API_KEY: "", NODE_OPTIONS: options };
+function workerEnvironment(grants: SandboxGrants): Record<string, string> {
+  const options = process.env["NODE_OPTIONS"] ?? "";
+  return { SERVICE_API_KEY: "", NODE_OPTIONS: withoutGrants(options, grants) };
 }
 
 function liveWorkers(): Worker[] {

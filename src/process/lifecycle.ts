@@ -46,13 +46,14 @@ function workingDirectory(): string {
   }
 }
 
-function createInstanceOrPool({ settings, keys }: Configuration, log: Log): Instance {
+function createInstanceOrPool(configuration: Configuration, log: Log): Instance {
+  const { settings, keys, sandboxGrants } = configuration;
   if (settings.workers === 1) return createInstance(settings, keys, log);
   // In node:cluster, a worker can't have workers.
   if (isForeignWorker) {
     throw new Failure("WORKERS: must be 1 under another program's cluster", EXIT_CONFIG);
   }
-  return new WorkerPool(settings, keys, log);
+  return new WorkerPool(settings, keys, sandboxGrants, log);
 }
 
 /**
