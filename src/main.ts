@@ -3,10 +3,12 @@ import { isWorker } from "./process/cluster.ts";
 import { EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./process/exit.ts";
 import { configure, serve } from "./process/lifecycle.ts";
 import { sandboxOptions } from "./process/sandbox.ts";
+import { disableDebugger } from "./process/signals.ts";
 import { runWorker } from "./process/worker.ts";
 
 const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
 
+disableDebugger();
 if (isWorker) runWorker();
 else void main(process.argv.slice(2));
 

@@ -5,7 +5,7 @@ import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { Shutdown } from "./shutdown.ts";
-import { STOP_SIGNALS } from "./signals.ts";
+import { handleStopSignals } from "./signals.ts";
 
 /** Reads the configuration. Throws a Failure with all of its problems. */
 export function configure(): Configuration {
@@ -29,7 +29,11 @@ export async function serve(showHint: boolean): Promise<void> {
   const instance = createInstanceOrPool(configuration, log);
   const shutdown = new Shutdown(instance, log);
   shutdown.handleUncaughtErrors();
-  handleSignals(instance, shutdown, log);
+  handleStopSignals(
+    () => shutdown.begin(),
+    () => process.exit(1),
+  );
+  process.on("SIGHUP", () => void reloadKeys(instance, log));
   const listenAddress = await instance.listen();
   const { address, port } = listenAddress;
   const { workers } = settings;
@@ -56,18 +60,7 @@ function createInstanceOrPool(configuration: Configuration, log: Log): Instance 
   return new WorkerPool(settings, keys, sandboxGrants, log);
 }
 
-/**
- * SIGTERM and SIGINT begin the shutdown; a second one ends the process. SIGHUP reloads the keys.
- */
-function handleSignals(instance: Instance, shutdown: Shutdown, log: Log): void {
-  const onStop = (): void => {
-    if (shutdown.hasBegun) process.exit(1);
-    shutdown.begin();
-  };
-  for (const signal of STOP_SIGNALS) process.on(signal, onStop);
-  process.on("SIGHUP", () => void reloadKeys(instance, log));
-}
-
+/** Reads the keys again. With any problem, the old ones stay. */
 async function reloadKeys(instance: Instance, log: Log): Promise<void> {
   try {
     const { keys, warnings } = readConfiguration(process.env, workingDirectory(), Date.now());

@@ -17,10 +17,6 @@ export class Shutdown {
     this.#log = log;
   }
 
-  get hasBegun(): boolean {
-    return this.#hasBegun;
-  }
-
   /** Drains the instance, then ends the process. Only the first call counts. */
   begin(): void {
     if (this.#hasBegun) return;

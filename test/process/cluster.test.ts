@@ -137,7 +137,7 @@ describe("WORKERS=2", () => {
     kill(workers[0] ?? 0, "SIGSTOP");
     service.child.kill("SIGTERM");
     await service.until(() => service.events("draining").length > 0, "the service to drain");
-    service.child.kill("SIGTERM");
+    service.child.kill("SIGINT");
     try {
       await until(() => service.child.exitCode === 1, "the primary to exit");
       await until(() => !workers.some(isAlive), "the workers to end", 5000);
