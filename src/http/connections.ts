@@ -74,12 +74,14 @@ export class Connections {
 
   /**
    * Stops accepting, and closes each connection after its last response. Resolves when no response
-   * is due any more. A body on its way has a second to arrive, then its client gets 408.
+   * is due any more. Connections that wait to be accepted come first, for at most half of
+   * `timeoutMs`: the other half is for responses. After that a body on its way has a second to
+   * arrive, then its client gets 408.
    */
-  async drain(server: Server): Promise<void> {
+  async drain(server: Server, timeoutMs = Infinity): Promise<void> {
     this.startDraining();
+    await this.#acceptWaiting(performance.now() + timeoutMs / 2);
     this.#bodyDeadline = performance.now() + BODY_GRACE_MS;
-    await this.#acceptWaiting();
     // http's own close() resets idle connections at once, even with a request about to be read.
     NetServer.prototype.close.call(server);
     // Clients often send a request right after connecting, or right after a response.
@@ -107,15 +109,16 @@ export class Connections {
   }
 
   /**
-   * Waits until the kernel's queue of connections is empty. libuv accepts one connection per turn
-   * of the event loop, and closing the server would reset those that wait.
+   * Waits until the kernel's queue of connections is empty, since closing the server resets those
+   * in it. libuv accepts one connection per turn of the event loop, and under load turns are long.
+   * If clients keep connecting, the queue may never be empty: hence the deadline.
    */
-  async #acceptWaiting(): Promise<void> {
+  async #acceptWaiting(deadline: number): Promise<void> {
     let accepted: number;
     do {
       accepted = this.#accepted;
       await nextTurn();
-    } while (accepted < this.#accepted && performance.now() < this.#bodyDeadline);
+    } while (accepted < this.#accepted && performance.now() < deadline);
   }
 
   /** A function of its own for each instance, so that exchanges can share it. */

@@ -70,6 +70,8 @@ function listen(server: Server, host: string, port: number): Promise<ListenAddre
 async function stop({ server, connections }: Service, settings: Settings): Promise<number> {
   connections.startDraining();
   await sleep(settings.shutdownDelayMs);
-  const timeout = sleep(settings.shutdownTimeoutMs, 1, { ref: false });
-  return Promise.race([connections.drain(server).then(() => 0), timeout]);
+  const { shutdownTimeoutMs } = settings;
+  const drained = connections.drain(server, shutdownTimeoutMs).then(() => 0);
+  const timeout = sleep(shutdownTimeoutMs, 1, { ref: false });
+  return Promise.race([drained, timeout]);
 }
