@@ -22,7 +22,8 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function runCommand([command, ...args]: readonly string[]): Promise<void> {
-  if (command === "keygen") await exitWithOutput(keygen(args, Date.now()));
+  const now = Date.now();
+  if (command === "keygen") await exitWithOutput(keygen(args, now));
   if (args.length > 0) throw new Failure(USAGE, EXIT_USAGE);
   switch (command) {
     case undefined:
@@ -30,7 +31,7 @@ async function runCommand([command, ...args]: readonly string[]): Promise<void> 
     case "--hints":
       return serve(true);
     case "keys":
-      return exitWithResult(formatKeyTable(configure().keys, Date.now()));
+      return exitWithResult(formatKeyTable(configure(now).keys, now));
     case "sandbox":
       return exitWithResult(`${nodeOptions()}\n`);
     default:
@@ -45,5 +46,5 @@ function exitWithResult(stdout: string): Promise<never> {
 /** The NODE_OPTIONS of the sandbox. */
 function nodeOptions(): string {
   const { argv, allowedNodeEnvironmentFlags } = process;
-  return sandboxOptions(allowedNodeEnvironmentFlags, configure().sandboxGrants, argv[1]);
+  return sandboxOptions(allowedNodeEnvironmentFlags, configure(Date.now()).sandboxGrants, argv[1]);
 }

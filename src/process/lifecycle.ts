@@ -4,13 +4,14 @@ import { isForeignWorker, WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
+import { KeyWatch } from "./key-watch.ts";
 import { Shutdown } from "./shutdown.ts";
 import { handleStopSignals } from "./signals.ts";
 
-/** Reads the configuration. Throws a Failure with all of its problems. */
-export function configure(): Configuration {
+/** Reads the configuration. Throws a Failure with all of its problems. `now` is as Date.now(). */
+export function configure(now: number): Configuration {
   try {
-    return readConfiguration(process.env, workingDirectory(), Date.now());
+    return readConfiguration(process.env, workingDirectory(), now);
   } catch (error) {
     if (error instanceof SettingsError) throw new Failure(error.message, EXIT_CONFIG);
     throw error;
@@ -22,8 +23,9 @@ export function configure(): Configuration {
  * Failure if the service can't start.
  */
 export async function serve(showHint: boolean): Promise<void> {
-  const configuration = configure();
-  const { settings, warnings } = configuration;
+  const now = Date.now();
+  const configuration = configure(now);
+  const { settings, keys, warnings } = configuration;
   const log = createLog(settings.logLevel, process.stdout);
   log.warn(warnings);
   const instance = createInstanceOrPool(configuration, log);
@@ -33,12 +35,14 @@ export async function serve(showHint: boolean): Promise<void> {
     () => shutdown.begin(),
     () => process.exit(1),
   );
-  process.on("SIGHUP", () => void reloadKeys(instance, log));
+  const watch = new KeyWatch(keys, now, log);
+  watch.start();
+  handleReloads(instance, watch, log);
   const listenAddress = await instance.listen();
   const { address, port } = listenAddress;
   const { workers } = settings;
   log.event("info", "listening", { host: address, port, workers, pid: process.pid });
-  if (showHint) process.stderr.write(startupHint(listenAddress, configuration, Date.now()));
+  if (showHint) process.stderr.write(startupHint(listenAddress, configuration, now));
 }
 
 function workingDirectory(): string {
@@ -60,15 +64,22 @@ function createInstanceOrPool(configuration: Configuration, log: Log): Instance 
   return new WorkerPool(settings, keys, sandboxGrants, log);
 }
 
-/** Reads the keys again. With any problem, the old ones stay. */
-async function reloadKeys(instance: Instance, log: Log): Promise<void> {
-  try {
-    const { keys, warnings } = readConfiguration(process.env, workingDirectory(), Date.now());
-    await instance.setKeys(keys);
-    log.event("info", "keys_reloaded", { keys: keys.length });
-    log.warn(warnings);
-  } catch (error) {
-    const problems = (error as Error).message.split("\n");
-    log.event("error", "keys_reload_failed", { problems });
-  }
+/** SIGHUP reads the keys again. With any problem, the old ones stay. */
+function handleReloads(instance: Instance, watch: KeyWatch, log: Log): void {
+  const reload = async (): Promise<void> => {
+    try {
+      const now = Date.now();
+      const { keys, warnings } = readConfiguration(process.env, workingDirectory(), now, {
+        reload: true,
+      });
+      watch.setKeys(keys, now);
+      await instance.setKeys(keys);
+      log.event("info", "keys_reloaded", { keys: keys.length });
+      log.warn(warnings);
+    } catch (error) {
+      const problems = (error as Error).message.split("\n");
+      log.event("error", "keys_reload_failed", { problems });
+    }
+  };
+  process.on("SIGHUP", () => void reload());
 }
