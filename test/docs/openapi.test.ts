@@ -36,4 +36,42 @@ describe("the OpenAPI document", () => {
       assert.match(String(description), /^[^.]+\.( [^.]+\.)?$/);
     }
   });
+
+  test("says of each operation whether it needs a key", () => {
+    const security = operationsOf(document).map(({ path, security }) => [path, security]);
+    assert.deepEqual(Object.fromEntries(security), {
+      "/process": [{ APIKeyHeader: [] }],
+      "/health": [],
+    });
+  });
+
+  test("has one server, relative to its own address, so that it works below any prefix", () => {
+    const addresses = valuesOf(document["servers"]).map(({ url }) => String(url));
+    const own = "https://example.com/svc/openapi.json";
+    assert.deepEqual(
+      addresses.map((address) => new URL(address, own).href),
+      ["https://example.com/svc/"],
+    );
+    assert.doesNotMatch(addresses.join(), /^[a-z]+:|^\//);
+  });
+
+  test("uses only formats of JSON Schema", () => {
+    const formats = [...json.matchAll(/"format": "([^"]*)"/g)].map(([, format]) => format);
+    assert.deepEqual(formats, ["uuid"]);
+  });
+
+  test("names a contact, and gives each operation a tag that it describes", () => {
+    assert.match(String(asObject(asObject(document["info"])["contact"])["name"]), /./);
+    const names = valuesOf(document["tags"]).map(({ name, description }) => {
+      assert.match(String(description), /^[^.]+\.$/);
+      return name;
+    });
+    const used = operationsOf(document).map(({ tags }) => tags);
+    assert.deepEqual(used, [["process"], ["health"]]);
+    assert.deepEqual(names, used.flat().toSorted());
+  });
+
+  test("speaks of responses and problems", () => {
+    assert.doesNotMatch(json, /\b(?:answer|fault)/i);
+  });
 });
