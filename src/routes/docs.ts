@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 
 import { renderPage } from "../docs/page.ts";
-import type { Reply } from "../http/reply.ts";
+import { HttpError, type Reply } from "../http/reply.ts";
 import { type Route, route } from "../http/route.ts";
 
 /**
@@ -97,18 +97,27 @@ function fileRoute({ path, type, text, headers }: ServedFile): Route {
     path,
     includeInSchema: false,
     handler: (_body, { request }) => {
-      const field = request.headers["if-none-match"] ?? "";
-      return namesTag(field, etag) ? notModified : fullReply;
+      const { "if-match": ifMatch, "if-none-match": ifNoneMatch } = request.headers;
+      // RFC 9110 13.2.2 for the order, 13.1.1 for the strong and 13.1.2 for the weak comparison.
+      if (ifMatch !== undefined && !namesTag(ifMatch, [etag])) return PRECONDITION_FAILED;
+      if (ifNoneMatch !== undefined && namesTag(ifNoneMatch, [etag, `W/${etag}`])) {
+        return notModified;
+      }
+      return fullReply;
     },
   });
 }
 
+const PRECONDITION_FAILED = new HttpError(
+  412,
+  "Precondition Failed: If-Match does not name the current entity tag",
+);
+
 /**
- * Whether an If-None-Match field names the tag: it is `*`, or a list of tags of which one is the
- * same in a weak comparison (RFC 9110 13.1.2).
+ * Whether an If-Match or If-None-Match field is `*`, or a list with one of `tags`. It is split at
+ * each comma, although tags may contain one: no part of another tag has quotes on both sides.
  */
-function namesTag(field: string, etag: string): boolean {
+function namesTag(field: string, tags: readonly string[]): boolean {
   if (field.trim() === "*") return true;
-  const tags = field.split(",").map((tag) => tag.trim());
-  return tags.some((tag) => tag === etag || tag === `W/${etag}`);
+  return field.split(",").some((tag) => tags.includes(tag.trim()));
 }

@@ -130,9 +130,89 @@ describe("the docs' routes", () => {
     assert.equal((await get("/docs", ["If-None-Match", value])).status, 200);
   });
 
+  const accepted: readonly [what: string, fieldsOf: (etag: string) => Fields][] = [
+    ["the tag", (etag) => [etag]],
+    ["a list with the tag last", (etag) => [`"a", W/"b",${etag}`]],
+    ["a list with the tag first", (etag) => [`${etag} , W/"a"`]],
+    ["a list with empty members", (etag) => [`,, ${etag},`]],
+    ["a list with a tag that has a comma", (etag) => [`"a,b", ${etag}`]],
+    ["a list with the tag and something that is no tag", (etag) => [`a, ${etag}`]],
+    ["two fields, the second with the tag", (etag) => ['"a"', etag]],
+    ["a star", () => ["*"]],
+    ["a star between blanks", () => ["  *  "]],
+  ];
+  for (const [what, fieldsOf] of accepted) {
+    test(`respond to If-Match with ${what} with 200`, async () => {
+      const fields = fieldsOf(await etagOf("/docs")).flatMap((value) => ["If-Match", value]);
+      for (const method of ["GET", "HEAD"]) {
+        assert.equal((await send(method, "/docs", fields)).status, 200);
+      }
+    });
+  }
+
+  const refused: readonly [what: string, fieldsOf: (etag: string) => Fields][] = [
+    ["no tag", () => [""]],
+    ["another tag", () => ['"zz"']],
+    // RFC 9110 13.1.1: a strong comparison.
+    ["the tag, marked weak", (etag) => [`W/${etag}`]],
+    ["a list with the tag, marked weak", (etag) => [`"a", W/${etag}`]],
+    ["the tag without its quotes", (etag) => [etag.slice(1, -1)]],
+    ["half of the tag", (etag) => [etag.slice(0, 9)]],
+    ["the tag with its case changed", (etag) => [swapCase(etag)]],
+    ["the tag within a longer one", (etag) => [`"x${etag.slice(1)}`]],
+    ["the tag and another one without a comma", (etag) => [`${etag} "a"`]],
+    ["a star in quotes", () => ['"*"']],
+    ["a star in a list", () => ['"a", *']],
+    ["two fields with a star", () => ["*", "*"]],
+  ];
+  for (const [what, fieldsOf] of refused) {
+    test(`respond to If-Match with ${what} with 412`, async () => {
+      const fields = fieldsOf(await etagOf("/docs")).flatMap((value) => ["If-Match", value]);
+      const { status, headers, body } = await get("/docs", fields);
+      assert.equal(status, 412);
+      assert.deepEqual(Object.keys(JSON.parse(body) as object), ["detail"]);
+      assert.equal(headers["content-type"], "application/json");
+      assert.equal(headers["cache-control"], "no-store");
+      // It would be the tag of the response's own content (RFC 9110 8.8.3).
+      assert.equal(headers.etag, undefined);
+      const head = await send("HEAD", "/docs", fields);
+      assert.deepEqual([head.status, head.body], [412, ""]);
+      assert.equal(head.headers["content-length"], headers["content-length"]);
+    });
+  }
+
+  for (const [path] of FILES) {
+    test(`respond to ${path} with 412 for If-Match with another file's tag`, async () => {
+      const other = path === "/docs" ? "/openapi.json" : "/docs";
+      assert.equal((await get(path, ["If-Match", await etagOf(other)])).status, 412);
+      assert.equal((await get(path, ["If-Match", await etagOf(path)])).status, 200);
+    });
+  }
+
+  // RFC 9110 13.2.2
+  test("evaluate If-Match before If-None-Match", async () => {
+    const etag = await etagOf("/docs");
+    const statusOf = async (ifMatch: string, ifNoneMatch: string): Promise<number | undefined> =>
+      (await get("/docs", ["If-None-Match", ifNoneMatch, "If-Match", ifMatch])).status;
+    assert.equal(await statusOf('"zz"', etag), 412);
+    assert.equal(await statusOf('"zz"', '"zz"'), 412);
+    assert.equal(await statusOf(etag, etag), 304);
+    assert.equal(await statusOf("*", "*"), 304);
+    assert.equal(await statusOf(etag, '"zz"'), 200);
+  });
+
+  // RFC 9110 13.2.1
+  test("evaluate If-Match only if the response would be 200 without it", async () => {
+    const fields = ["If-Match", '"zz"'];
+    assert.equal((await get("/docs/", fields)).status, 307);
+    assert.equal((await get("/docs/x", fields)).status, 404);
+    assert.equal((await send("PUT", "/docs", fields)).status, 405);
+  });
+
+  // RFC 9110 13.1.4: not for a file without Last-Modified.
   const ignored: readonly [name: string, value: string][] = [
-    ["If-Match", '"a"'],
     ["If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"],
+    ["If-Unmodified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"],
     ["Range", "bytes=0-1"],
   ];
   for (const [name, value] of ignored) {
