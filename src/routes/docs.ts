@@ -33,7 +33,7 @@ export function docsRoutes(read: (name: string) => string): Route[] {
     }),
     fileRoute({
       path: "/docs/icon.svg",
-      type: "image/svg+xml",
+      type: "image/svg+xml; charset=utf-8",
       text: read("icon.svg"),
       headers: ASSET_HEADERS,
     }),

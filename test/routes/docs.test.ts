@@ -19,7 +19,7 @@ const FILES: readonly (readonly [path: string, type: string, text: string])[] = 
   ["/docs", "text/html; charset=utf-8", renderPage(JSON.parse(openapi))],
   ["/docs/docs.css", "text/css; charset=utf-8", read("docs.css")],
   ["/docs/docs.js", "text/javascript; charset=utf-8", read("docs.js")],
-  ["/docs/icon.svg", "image/svg+xml", read("icon.svg")],
+  ["/docs/icon.svg", "image/svg+xml; charset=utf-8", read("icon.svg")],
   ["/openapi.json", "application/json", openapi],
 ];
 
