@@ -17,29 +17,34 @@ for (const form of document.forms) {
 /** @param {HTMLFormElement} form */
 function setUpKey(form) {
   const field = partOf(form, "key", HTMLInputElement);
-  const state = partOf(form, "state", HTMLElement);
-  form.onsubmit = () => {
-    state.textContent = acceptKey(field.value.trim());
+  /** @param {string} value @param {string} message */
+  const setKey = (value, message) => {
+    key = value;
     field.value = "";
+    partOf(form, "state", HTMLElement).textContent = message;
+  };
+  form.onsubmit = () => {
+    const entry = field.value.trim();
+    const problem = keyProblem(entry);
+    if (problem) setKey("", `Not authorized: ${problem}.`);
+    else setKey(entry, "Authorized, until you forget the key or leave this page.");
     return false;
   };
   partOf(form, "forget", HTMLButtonElement).onclick = () => {
-    key = "";
-    field.value = "";
-    state.textContent = "Not authorized. The key is forgotten.";
+    setKey("", "Not authorized. The key is forgotten.");
     field.focus();
   };
+  // The browser may keep a page that is left, with its memory, and show it again.
+  addEventListener("pagehide", () => {
+    setKey("", "Not authorized. The key was forgotten when you left the page.");
+  });
 }
 
-/**
- * Uses a key from now on, if a header field can carry it. Returns what to say about it.
- * @param {string} entry
- */
-function acceptKey(entry) {
-  if (!entry) return "Enter a key first.";
-  if (!/^[!-~]+$/.test(entry)) return "A key has visible ASCII characters only.";
-  key = entry;
-  return "Authorized, until you forget the key or leave this page.";
+/** @param {string} entry */
+function keyProblem(entry) {
+  if (!entry) return "enter a key first";
+  if (!/^[!-~]+$/.test(entry)) return "a key has visible ASCII characters only";
+  return undefined;
 }
 
 /** @param {HTMLFormElement} form */

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { createServer, request } from "node:http";
 import type {
   IncomingHttpHeaders,
@@ -25,6 +26,8 @@ export interface Proxy {
   readonly seen: SeenRequest[];
   /** By path without prefix: what handles a request instead of the service. */
   readonly handlers: Map<string, RequestListener>;
+  /** Resolves when this many requests have their responses. */
+  responded(count: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -32,12 +35,16 @@ export interface Proxy {
 export async function startProxy(port: number, prefix = ""): Promise<Proxy> {
   const seen: SeenRequest[] = [];
   const handlers = new Map<string, RequestListener>();
+  const events = new EventEmitter();
   const server = createServer(async (incoming, outgoing) => {
     const body = await bytesOf(incoming);
     const { method, url = "", headers } = incoming;
     const entry = { method, url, headers, body: body.toString("latin1"), status: 0 };
     seen.push(entry);
-    outgoing.on("finish", () => (entry.status = outgoing.statusCode));
+    outgoing.on("finish", () => {
+      entry.status = outgoing.statusCode;
+      events.emit("response");
+    });
     if (!url.startsWith(`${prefix}/`)) {
       outgoing.writeHead(404).end();
       return;
@@ -54,7 +61,10 @@ export async function startProxy(port: number, prefix = ""): Promise<Proxy> {
     server.closeAllConnections();
     await closed;
   };
-  return { origin, seen, handlers, stop };
+  const responded = async (count: number): Promise<void> => {
+    while (seen.filter(({ status }) => status !== 0).length < count) await once(events, "response");
+  };
+  return { origin, seen, handlers, responded, stop };
 }
 
 function forward(
