@@ -161,17 +161,19 @@ function headerElements({ headers }) {
 }
 
 /**
- * The request as a command for a POSIX shell. The variable API_KEY holds the key.
+ * The request as a command for a POSIX shell. The variable API_KEY holds the key. It goes through a
+ * pipe, because everyone on the machine can see a command's arguments.
  * @param {HTMLFormElement} form
  */
 function curl(form) {
   const { method, type, header } = form.dataset;
   const body = bodyOf(form);
   const parts = [`curl -X ${method}`, quote(addressOf(form))];
+  if (header) parts.push("-H @-");
   if (type) parts.push(`-H ${quote(`Content-Type: ${type}`)}`);
-  if (header) parts.push(`-H "${header}: $API_KEY"`);
   if (body !== undefined) parts.push(`--data-raw ${quote(body)}`);
-  return parts.join(" \\\n  ");
+  const command = parts.join(" \\\n  ");
+  return header ? `printf ${quote(`${header}: %s\\n`)} "$API_KEY" |\n${command}` : command;
 }
 
 /**

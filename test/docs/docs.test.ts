@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  watch,
+} from "node:fs";
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -167,7 +175,7 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       await browser.click(PARTS.send);
       await page.waitForText(/\d ms/);
       const command = await page.textOf(PARTS.command);
-      assert.ok(command.includes('"X-API-Key: $API_KEY"'), command);
+      assert.ok(command.includes("'X-API-Key: %s\\n' \"$API_KEY\" |"), command);
       assert.ok(command.includes("--data-raw "), command);
       const env = { PATH: "/usr/bin:/bin", API_KEY: KEY };
       await run("sh", ["-c", command], { env, timeout: 10_000 });
@@ -182,6 +190,22 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
       assert.ok(fetched);
       assert.deepEqual(curled, fetched);
     }
+  });
+
+  test("shows a command that keeps the key out of the list of processes", async () => {
+    const commandLines = new Promise<string>((resolve) => {
+      proxy.handlers.set("/process", (_request, response) => {
+        resolve(allCommandLines());
+        response.end();
+      });
+    });
+    const command = await page.textOf(PARTS.command);
+    const env = { PATH: "/usr/bin:/bin", API_KEY: KEY };
+    await run("sh", ["-c", command], { env, timeout: 10_000 });
+    const shown = await commandLines;
+    assert.ok(shown.includes(`${page.proxy.origin}/process`), "curl is not in the list");
+    assert.ok(!shown.includes(KEY));
+    assert.equal(proxy.seen.at(-1)?.headers["x-api-key"], KEY);
   });
 
   test("copies the command, or selects it if there is no clipboard", async () => {
@@ -285,7 +309,7 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
     const saved = fileAppears(directory, file);
     await browser.click(`${PARTS.response} a`);
     await saved;
-    assert.equal(readFileSync(file, "utf8"), large);
+    assert.ok(readFileSync(file, "utf8") === large);
     assert.deepEqual(await page.violations(), []);
   });
 
@@ -312,11 +336,25 @@ describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () 
   });
 });
 
-/** Resolves when the file is in the directory. */
+/** The command lines of all processes, as `ps` shows them. */
+function allCommandLines(): string {
+  const ids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const lines = ids.map((id) => {
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, "utf8");
+    } catch {
+      // The process has ended meanwhile.
+      return "";
+    }
+  });
+  return lines.join("\n");
+}
+
+/** Resolves when the file is in the directory. An empty one only reserves its name. */
 function fileAppears(directory: string, file: string): Promise<void> {
   return new Promise((resolve) => {
     const watcher = watch(directory, () => {
-      if (!existsSync(file)) return;
+      if (!existsSync(file) || statSync(file).size === 0) return;
       watcher.close();
       resolve();
     });
