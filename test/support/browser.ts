@@ -33,11 +33,15 @@ export class Browser {
   readonly #session: string;
   readonly #driver: ChildProcess;
   readonly #profile: string;
+  readonly #processId: number;
 
-  constructor(session: string, driver: ChildProcess, profile: string) {
+  /** `processId` is the browser's own; the driver has another one. */
+  constructor(session: string, driver: ChildProcess, profile: string, processId: number) {
     this.#session = session;
     this.#driver = driver;
     this.#profile = profile;
+    this.#processId = processId;
+    process.once("exit", this.#kill);
   }
 
   /** Goes to an address, and waits until it is loaded. */
@@ -107,12 +111,18 @@ export class Browser {
     const ended = new Promise((resolve) => this.#driver.once("exit", resolve));
     try {
       await call("DELETE", this.#session);
+      process.off("exit", this.#kill);
     } finally {
       this.#driver.kill();
       await ended;
       rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
     }
   }
+
+  /** For the end of a test that did not come to close(): the browser outlives its driver. */
+  readonly #kill = (): void => {
+    process.kill(this.#processId);
+  };
 
   async #pathOf(selector: string): Promise<string> {
     return `/element/${idOf(await this.find(selector))}`;
@@ -139,8 +149,15 @@ export async function launch(...flags: string[]): Promise<Browser> {
   const capabilities = {
     alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 20_000 } },
   };
-  const { sessionId } = (await call("POST", sessions, { capabilities })) as { sessionId: string };
-  return new Browser(`${sessions}/${sessionId}`, driver, profile);
+  const session = (await call("POST", sessions, { capabilities })) as Session;
+  const processId = session.capabilities["goog:processID"];
+  return new Browser(`${sessions}/${session.sessionId}`, driver, profile, processId);
+}
+
+/** What chromedriver responds with, when it has started a browser. */
+interface Session {
+  readonly sessionId: string;
+  readonly capabilities: { readonly "goog:processID": number };
 }
 
 function idOf(element: Element): string {
