@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 
 import { KEY } from "../service.ts";
-import { type Browser, type Element, KEYS, noBrowser } from "../support/browser.ts";
+import { type Browser, type Element, KEYS } from "../support/browser.ts";
 import { COUNT_VISIBLE, type DocsPage, PARTS, startDocsPage } from "../support/docs-page.ts";
 
-describe("the look of the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () => {
+describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
   let page: DocsPage;
   let browser: Browser;
 

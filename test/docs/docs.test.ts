@@ -20,14 +20,14 @@ import type { OpenApiDocument } from "../../src/docs/document.ts";
 import { renderPage } from "../../src/docs/page.ts";
 import { root } from "../root.ts";
 import { KEY } from "../service.ts";
-import { type Browser, noBrowser } from "../support/browser.ts";
+import { type Browser } from "../support/browser.ts";
 import { type DocsPage, PARTS, startDocsPage } from "../support/docs-page.ts";
 import { poison } from "../support/hostile.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
 
 const run = promisify(execFile);
 
-describe("the docs page in Chromium", { skip: noBrowser, timeout: 240_000 }, () => {
+describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   let page: DocsPage;
   let browser: Browser;
   let proxy: Proxy;

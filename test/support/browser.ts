@@ -1,14 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Why a browser can't be started; false if it can. For the `skip` option of a test. */
-export const noBrowser: string | false = ["chromium", "chromedriver", "curl"].every((name) =>
-  existsSync(`/usr/bin/${name}`),
-)
-  ? false
-  : "needs Debian's packages chromium, chromium-driver and curl";
+import { findTool } from "./tools.ts";
 
 /** An element of the page, as WebDriver names it. */
 export type Element = Readonly<Record<string, string>>;
@@ -140,14 +135,14 @@ export class Browser {
 /** Starts chromedriver and a Chromium. `flags` are further options of its command line. */
 export async function launch(...flags: string[]): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "docs-test-"));
-  const driver = spawn("/usr/bin/chromedriver", ["--port=0"], {
+  const driver = spawn(findTool("chromedriver", "chromium-driver"), ["--port=0"], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   process.once("exit", () => driver.kill());
   const sessions = `http://127.0.0.1:${await portOf(driver)}/session`;
   const args = [...FLAGS, `--user-data-dir=${profile}`, ...flags];
   const capabilities = {
-    alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 20_000 } },
+    alwaysMatch: { "goog:chromeOptions": { args, binary: findTool("chromium") }, timeouts: { script: 20_000 } },
   };
   const session = (await call("POST", sessions, { capabilities })) as Session;
   const processId = session.capabilities["goog:processID"];
