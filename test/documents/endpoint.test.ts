@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+
+import { copyRepository, noCompiler, Terminal } from "../support/checkout.ts";
+import { applyDiff } from "../support/diff.ts";
+import { type Block, readDocument } from "../support/documents.ts";
+import { tempDirectory } from "../support/temp.ts";
+
+/** Tests of documents would run themselves; browsers and balancers do not see a new endpoint. */
+const LEFT_OUT = ["test/documents/", "test/examples/", "test/docs/docs.test.ts"];
+
+const LIMIT_MS = 390_000;
+
+describe("Adding an endpoint, as in src/README.md", { skip: noCompiler }, () => {
+  test("needs four blocks, and all tests pass with them", async (t) => {
+    const clone = tempDirectory(t);
+    copyRepository(clone);
+    const blocks = readDocument("src/README.md").blocks.filter(({ file }) => file !== "");
+    assert.equal(blocks.length, 4);
+    for (const block of blocks) applyBlock(clone, block);
+
+    const files = testFiles(clone, "test/").filter((path) => !isLeftOut(path));
+    assert.ok(files.includes("test/routes/reverse.test.ts"));
+    const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
+    const terminal = new Terminal(clone);
+    t.after(() => terminal.close());
+    const script = `npm run --silent build\nnode --test --test-concurrency=2 ${compiled.join(" ")}`;
+    const { output, exit } = await terminal.run(script, LIMIT_MS);
+    assert.equal(exit, 0, failuresIn(output));
+  });
+
+  test("leaves out only tests that exist", (t) => {
+    const clone = tempDirectory(t);
+    copyRepository(clone);
+    assert.deepEqual(
+      LEFT_OUT.filter((path) => !existsSync(join(clone, path))),
+      [],
+    );
+  });
+});
+
+describe("a diff", () => {
+  test("adds and removes lines beside those that it keeps", () => {
+    assert.equal(applyDiff("a\nb\nc\n", " a\n+x\n-b"), "a\nx\nc\n");
+    assert.equal(applyDiff("a\nb\nc\n", " a\n+x\n@@\n+y\n c"), "a\nx\nb\ny\nc\n");
+  });
+
+  test("fails if the lines that it keeps are missing or not unique", () => {
+    assert.throws(() => applyDiff("a\nb\n", " c\n+x"), /found 0 times/);
+    assert.throws(() => applyDiff("a\nb\na\n", " a\n+x"), /found 2 times/);
+  });
+});
+
+/** Makes the block's file, or changes it. */
+function applyBlock(clone: string, { language, file, text }: Block): void {
+  const path = join(clone, file);
+  if (language === "diff") {
+    writeFileSync(path, applyDiff(readFileSync(path, "utf8"), text));
+    return;
+  }
+  assert.ok(!existsSync(path), `${file} exists already`);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${text}\n`);
+}
+
+function isLeftOut(path: string): boolean {
+  return LEFT_OUT.some((prefix) => path.startsWith(prefix));
+}
+
+/** The test files in a folder of a checkout, from its root. */
+function testFiles(clone: string, folder: string): string[] {
+  const files: string[] = [];
+  for (const entry of readdirSync(join(clone, folder), { withFileTypes: true })) {
+    const path = folder + entry.name;
+    if (entry.isDirectory()) files.push(...testFiles(clone, `${path}/`));
+    else if (path.endsWith(".test.ts")) files.push(path);
+  }
+  return files;
+}
+
+/** The failed tests of a run, with some of what follows each. */
+function failuresIn(output: string): string {
+  const lines = output.split("\n");
+  const failed = lines.flatMap((line, at) =>
+    /^\s*(?:not ok|✖)/.test(line) ? lines.slice(at, at + 20) : [],
+  );
+  return [...failed.slice(0, 400), ...lines.slice(-40)].join("\n");
+}
