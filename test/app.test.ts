@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { createRoutes } from "../src/app.ts";
 import { keySetOf } from "../src/auth/keys.ts";
 import { resolve } from "../src/docs/document.ts";
 import type { Route } from "../src/http/route.ts";
-import { type Answer, exchange, get, KEY, post } from "./service.ts";
-import { serveRoutes, type Started } from "./http/start.ts";
-import { open } from "./support/client.ts";
-import { root } from "./root.ts";
+import { exchange, open, type RawResponse } from "./support/client.ts";
+import { get, KEY, post } from "./support/requests.ts";
+import { root } from "./support/root.ts";
+import { suiteScope } from "./support/scope.ts";
+import { serveFor, type TestService } from "./support/server.ts";
 
 const text = readFileSync(new URL("src/docs/openapi.json", root), "utf8");
 
@@ -69,12 +70,13 @@ function differences(
       faults.push(`${name} has a security scheme that is none`);
     if ((one.body !== undefined) !== (operation.requestBody !== undefined))
       faults.push(`${name} and the document differ in the body`);
-    // What a route answers by itself shows only when it is asked: requests for a new one belong into PROVOKING.
+    // What a route responses by itself shows only when it is asked: requests for a new one belong into PROVOKING.
     const seen = observed[name];
     for (const status of seen === undefined ? [] : Object.keys(operation.responses))
-      if (!seen?.has(Number(status))) faults.push(`${name} never answers ${status}`);
+      if (!seen?.has(Number(status))) faults.push(`${name} never responses ${status}`);
     for (const status of seen ?? commonStatuses(one))
-      if (!(status in operation.responses)) faults.push(`${name} answers ${status}, undocumented`);
+      if (!(status in operation.responses))
+        faults.push(`${name} responses ${status}, undocumented`);
   }
   return faults.sort();
 }
@@ -125,51 +127,52 @@ const PROVOKING: readonly (readonly [string, number, string | Buffer])[] = [
 ];
 
 describe("the route table and the OpenAPI document", () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   const observed: Record<string, Set<number>> = {
     "POST /process": new Set(),
     "GET /health": new Set(),
   };
-  const answers: (readonly [string, Answer])[] = [];
+  const responses: (readonly [string, RawResponse])[] = [];
   before(async () => {
-    service = await serveRoutes(routes, {
+    service = await serveFor(suite, routes, {
       maxBodyBytes: 1000,
       headersTimeoutMs: 200,
       requestTimeoutMs: 400,
     });
   });
-  after(() => service.close());
 
   /** Takes down an answer to a request of an operation. */
-  function note(name: string, answer: Answer | undefined, status: number): void {
+  function note(name: string, answer: RawResponse | undefined, status: number): void {
     assert.ok(answer);
     assert.equal(answer.status, status, answer.body);
     observed[name]?.add(answer.status);
-    answers.push([name, answer]);
+    responses.push([name, answer]);
   }
 
   for (const [name, status, request] of PROVOKING) {
     const [head = ""] = request.toString("latin1").split("\r\n\r\n");
     test(`${name} can be made to answer ${status}: ${JSON.stringify(head.slice(-40))}`, async () => {
-      note(name, (await exchange(service.port, request)).answers[0], status);
+      note(name, (await exchange(service.port, request)).responses[0], status);
     });
   }
 
   test("both can be made to answer 408, by a request that doesn't arrive in time", async () => {
     note(
       "POST /process",
-      (await exchange(service.port, post(GOOD).subarray(0, -1))).answers[0],
+      (await exchange(service.port, post(GOOD).subarray(0, -1))).responses[0],
       408,
     );
     note(
       "GET /health",
-      (await exchange(service.port, get("/health").slice(0, -1))).answers[0],
+      (await exchange(service.port, get("/health").slice(0, -1))).responses[0],
       408,
     );
   });
 
-  test("both can be made to answer 503: the one when it is busy, the other when it is about to stop", async () => {
-    const busy = await serveRoutes(
+  test("both can be made to answer 503: the one when it is busy, the other when it is about to stop", async (t) => {
+    const busy = await serveFor(
+      t,
       createRoutes({ keyring, isDraining: () => true, processDelayMs: 60_000, docs: false }),
       {
         maxInFlight: 1,
@@ -177,15 +180,13 @@ describe("the route table and the OpenAPI document", () => {
     );
     const client = await open(busy.port);
     client.send(post(GOOD, ["X-Request-Id: first"]));
-    let answer: Answer | undefined;
+    let answer: RawResponse | undefined;
     // The first may not have been read yet: then it is the second that is held.
     for (let tries = 0; answer === undefined && tries < 20; tries++) {
-      answer = (await exchange(busy.port, post(GOOD), { limitMs: 500 })).answers[0];
+      answer = (await exchange(busy.port, post(GOOD), { limitMs: 500 })).responses[0];
     }
     note("POST /process", answer, 503);
-    note("GET /health", (await exchange(busy.port, get("/health"))).answers[0], 503);
-    client.socket.destroy();
-    busy.close();
+    note("GET /health", (await exchange(busy.port, get("/health"))).responses[0], 503);
   });
 
   test("they agree in paths, methods, security, bodies and statuses", () => {
@@ -199,20 +200,20 @@ describe("the route table and the OpenAPI document", () => {
     });
   });
 
-  test("a route whose answers nobody has seen is documented with those that every route of its kind can give", () => {
+  test("a route whose responses nobody has seen is documented with those that every route of its kind can give", () => {
     const copy = structuredClone(document);
     for (const status of ["401", "422", "503"])
       delete copy.paths["/process"]?.["post"]?.responses[status];
     const seen = observed["GET /health"] ?? new Set<number>();
     assert.deepEqual(differences(routes, copy, { "GET /health": seen }), [
-      "POST /process answers 401, undocumented",
-      "POST /process answers 422, undocumented",
-      "POST /process answers 503, undocumented",
+      "POST /process responses 401, undocumented",
+      "POST /process responses 422, undocumented",
+      "POST /process responses 503, undocumented",
     ]);
   });
 
   test("every answer has the fields that the document requires, and its media type", () => {
-    for (const [name, { status, headers }] of answers) {
+    for (const [name, { status, headers }] of responses) {
       const [method = "", path = ""] = name.split(" ");
       const response = resolve(
         document as never,
@@ -282,17 +283,17 @@ describe("the route table and the OpenAPI document", () => {
     [
       "a status that is missing",
       (copy) => delete process(copy).responses["413"],
-      ["POST /process answers 413, undocumented"],
+      ["POST /process responses 413, undocumented"],
     ],
     [
       "a status too many",
       (copy) => (process(copy).responses["429"] = {}),
-      ["POST /process never answers 429"],
+      ["POST /process never responses 429"],
     ],
     [
       "another route's status that is missing",
       (copy) => delete health(copy).responses["503"],
-      ["GET /health answers 503, undocumented"],
+      ["GET /health responses 503, undocumented"],
     ],
     [
       "a security entry that is missing",
@@ -403,7 +404,7 @@ describe("the route table and the OpenAPI document", () => {
       "POST /process": new Set([...(observed["POST /process"] ?? []), 418]),
     };
     assert.deepEqual(differences(known, original, more), [
-      "POST /process answers 418, undocumented",
+      "POST /process responses 418, undocumented",
     ]);
     const fewer = {
       ...observed,
@@ -411,7 +412,7 @@ describe("the route table and the OpenAPI document", () => {
         [...(observed["GET /health"] ?? [])].filter((status) => status !== 408),
       ),
     };
-    assert.deepEqual(differences(known, original, fewer), ["GET /health never answers 408"]);
+    assert.deepEqual(differences(known, original, fewer), ["GET /health never responses 408"]);
   });
 });
 
@@ -433,29 +434,28 @@ test("the table has the original's routes and /health, and the docs unless they 
     assert.ok(!names(false).includes(name) && names(true).includes(name), name);
 });
 
-test("the guard of POST /process uses the keys of the keyring it was made with", async () => {
+test("the guard of POST /process uses the keys of the keyring it was made with", async (t) => {
   const own = { current: keySetOf({ default: "first" }) };
-  const service = await serveRoutes(
+  const service = await serveFor(
+    t,
     createRoutes({ keyring: own, isDraining, processDelayMs: 0, docs: false }),
   );
   const status = async (key: string): Promise<number | undefined> =>
-    (await exchange(service.port, post(GOOD, [], { key }))).answers[0]?.status;
+    (await exchange(service.port, post(GOOD, [], { key }))).responses[0]?.status;
   assert.deepEqual([await status("first"), await status("second")], [200, 401]);
   own.current = keySetOf({ default: "second" });
   assert.deepEqual([await status("first"), await status("second")], [401, 200]);
-  service.close();
 });
 
-test("/openapi.json is the document, byte for byte, with FastAPI's title and version", async () => {
-  const service = await serveRoutes(routes);
-  const { answers } = await exchange(service.port, get("/openapi.json"));
-  assert.equal(answers[0]?.body, text);
+test("/openapi.json is the document, byte for byte, with FastAPI's title and version", async (t) => {
+  const service = await serveFor(t, routes);
+  const { responses } = await exchange(service.port, get("/openapi.json"));
+  assert.equal(responses[0]?.body, text);
   assert.deepEqual([document.info.title, document.info.version], ["API", "0.1.0"]);
-  service.close();
 });
 
-test("there is no /redoc, no /docs/oauth2-redirect, and no root", async () => {
-  const service = await serveRoutes(routes);
+test("there is no /redoc, no /docs/oauth2-redirect, and no root", async (t) => {
+  const service = await serveFor(t, routes);
   for (const path of [
     "/redoc",
     "/docs/oauth2-redirect",
@@ -463,7 +463,6 @@ test("there is no /redoc, no /docs/oauth2-redirect, and no root", async () => {
     "/favicon.ico",
     "/docs/openapi.json",
   ]) {
-    assert.equal((await exchange(service.port, get(path))).answers[0]?.status, 404);
+    assert.equal((await exchange(service.port, get(path))).responses[0]?.status, 404);
   }
-  service.close();
 });

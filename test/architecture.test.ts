@@ -12,7 +12,7 @@ import {
 } from "./conventions/manifest.ts";
 import * as rules from "./conventions/rules.ts";
 import { scan } from "./conventions/scan.ts";
-import { root } from "./root.ts";
+import { root } from "./support/root.ts";
 
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [

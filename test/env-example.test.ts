@@ -5,7 +5,7 @@ import { describe, test, type TestContext } from "node:test";
 import { PLACEHOLDER_KEY } from "../src/auth/keys.ts";
 import { parseDotenv } from "../src/config/dotenv.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../src/config/settings.ts";
-import { root } from "./root.ts";
+import { root } from "./support/root.ts";
 import { tempDirectory } from "./support/temp.ts";
 
 const example = readFileSync(new URL(".env.example", root), "utf8");

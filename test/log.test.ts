@@ -1,20 +1,14 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import type { RequestRecord } from "../src/http/exchange.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel, PIPE_BUF } from "../src/log.ts";
-import {
-  exchange,
-  get,
-  KEY,
-  post,
-  type Service,
-  spawnService,
-  startService,
-  until,
-} from "./service.ts";
-import { open } from "./support/client.ts";
+import { exchange, open } from "./support/client.ts";
+import { type Program, startProgram } from "./support/program.ts";
+import { get, KEY, post } from "./support/requests.ts";
+import { suiteScope } from "./support/scope.ts";
+import { until } from "./support/wait.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -195,7 +189,7 @@ test("each level has what stands before it, and silent nothing", async () => {
   });
 });
 
-test("below info nothing is asked to be told of answers", () => {
+test("below info nothing is asked to be told of responses", () => {
   const asks = LOG_LEVELS.map((level) => createLog(level, new Sink()).response !== undefined);
   assert.deepEqual(asks, [false, false, false, true]);
 });
@@ -364,26 +358,12 @@ function requestsWithSecrets(): (string | Buffer)[] {
   ];
 }
 
-/** Starts a service that says on stderr where it listens, at any level of its log. */
-async function startAtLevel(level: LogLevel, workers: string): Promise<Service> {
-  const variables = {
-    SERVICE_API_KEY: KEY,
-    PORT: "0",
-    PROCESS_DELAY_MS: "0",
-    LOG_LEVEL: level,
-    WORKERS: workers,
-  };
-  const service = spawnService(variables, ["--hints"]);
-  const portOf = (): number =>
-    Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(service.stderr())?.[1] ?? 0);
-  await service.until(() => portOf() !== 0, "the service to listen");
-  return Object.create(service, { port: { value: portOf() } }) as Service;
-}
-
 for (const level of LOG_LEVELS) {
   for (const workers of level === "info" ? ["1", "2"] : ["1"]) {
-    test(`LOG_LEVEL=${level}, WORKERS=${workers}: no key, body or query is in any output`, async () => {
-      const service = await startAtLevel(level, workers);
+    test(`LOG_LEVEL=${level}, WORKERS=${workers}: no key, body or query is in any output`, async (t) => {
+      const variables = { LOG_LEVEL: level, WORKERS: workers };
+      // The hint says where it listens, at any level of its log.
+      const service = await startProgram(t, variables, { args: ["--hints"] });
       for (const request of requestsWithSecrets())
         await exchange(service.port, request, { limitMs: 3000 });
       service.child.kill("SIGHUP");
@@ -411,15 +391,15 @@ for (const level of LOG_LEVELS) {
 }
 
 describe("the service's log", { concurrency: 8 }, () => {
-  let service: Service;
+  const suite = suiteScope();
+  let service: Program;
   before(async () => {
-    service = await startService({
+    service = await startProgram(suite, {
       PROCESS_DELAY_MS: "200",
       HEADERS_TIMEOUT_MS: "500",
       REQUEST_TIMEOUT_MS: "1000",
     });
   });
-  after(() => service.stop());
 
   /** The log's line of a request. */
   async function lineOf(id: string): Promise<Record<string, unknown>> {
@@ -509,11 +489,11 @@ describe("the service's log", { concurrency: 8 }, () => {
   ];
   for (const [id, request, expected] of rows) {
     test(`${id}: ${JSON.stringify(expected).slice(0, 80)}`, async () => {
-      const { answers } = await exchange(service.port, request);
+      const { responses } = await exchange(service.port, request);
       const line = await lineOf(id);
       for (const [name, value] of Object.entries(expected)) assert.equal(line[name], value, name);
-      assert.equal(answers[0]?.status, expected["status"]);
-      assert.equal(answers[0]?.headers["x-request-id"], id);
+      assert.equal(responses[0]?.status, expected["status"]);
+      assert.equal(responses[0]?.headers["x-request-id"], id);
       assert.deepEqual([line["level"], line["remote"]], ["info", "127.0.0.1"]);
       assert.equal("key" in line, "key" in expected);
       assert.equal("denied" in line, "denied" in expected);
@@ -534,10 +514,10 @@ describe("the service's log", { concurrency: 8 }, () => {
       [`GET /${"a".repeat(17_000)}`, 431],
       ["GET / HTTP", 408],
     ] as const) {
-      const { answers } = await exchange(service.port, bytes, { close: true });
-      const line = await lineOf(answers[0]?.headers["x-request-id"] ?? "");
+      const { responses } = await exchange(service.port, bytes, { close: true });
+      const line = await lineOf(responses[0]?.headers["x-request-id"] ?? "");
       assert.deepEqual(
-        [answers[0]?.status, line["status"], line["remote"]],
+        [responses[0]?.status, line["status"], line["remote"]],
         [status, status, "127.0.0.1"],
       );
       assert.ok(!("method" in line) && !("path" in line));
@@ -573,21 +553,21 @@ describe("the service's log", { concurrency: 8 }, () => {
   });
 });
 
-test("it goes on answering when nobody reads its output, or when its output is closed", async () => {
+test("it goes on answering when nobody reads its output, or when its output is closed", async (t) => {
   for (const close of [false, true]) {
-    const service = await startService();
+    const service = await startProgram(t);
     const { stdout } = service.child;
     if (close) stdout?.destroy();
     else stdout?.pause();
     for (let round = 0; round < 10; round++) {
-      const { answers } = await exchange(service.port, get(`/${"a".repeat(200)}`).repeat(500), {
+      const { responses } = await exchange(service.port, get(`/${"a".repeat(200)}`).repeat(500), {
         count: 500,
         limitMs: 20_000,
       });
-      assert.equal(answers.length, 500);
+      assert.equal(responses.length, 500);
     }
     assert.equal(
-      (await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status,
+      (await exchange(service.port, post('{"status":"SUCCESS"}'))).responses[0]?.status,
       200,
     );
     stdout?.resume();

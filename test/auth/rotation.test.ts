@@ -3,9 +3,12 @@ import { hash } from "node:crypto";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, describe, test, type TestContext } from "node:test";
 
-import { exchange, post, type Service, spawnService, until, type Variables } from "../service.ts";
+import { exchange } from "../support/client.ts";
+import { type Program, spawnProgram, type Variables } from "../support/program.ts";
+import { post } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const OLD = "old-key-0123456789-abcdefghijklmnop";
 const NEW = "new-key-0123456789-abcdefghijklmnop";
@@ -20,7 +23,7 @@ const inDays = (days: number): string =>
   `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
 
 /** A service with a keys file that can be written anew. */
-interface Rotating extends Service {
+interface Rotating extends Program {
   /** Writes the file as an editor or Kubernetes does: the new one in one step. */
   write(...lines: string[]): void;
   /** SIGHUP; resolves to the event that followed, once every worker has the outcome. */
@@ -30,6 +33,7 @@ interface Rotating extends Service {
 }
 
 async function startRotating(
+  t: TestContext,
   lines: readonly string[],
   variables: Variables = {},
 ): Promise<Rotating> {
@@ -39,10 +43,10 @@ async function startRotating(
     renameSync(join(directory, "keys.new"), join(directory, "keys"));
   };
   write(...lines);
-  const service = spawnService(
+  const service = spawnProgram(
+    t,
     { SERVICE_API_KEYS_FILE: "keys", PORT: "0", PROCESS_DELAY_MS: "0", ...variables },
-    [],
-    directory,
+    { directory },
   );
   await service.until(() => service.port !== 0, "the service to listen");
   const outcomes = (): Record<string, unknown>[] =>
@@ -54,8 +58,8 @@ async function startRotating(
     return outcomes()[before] ?? {};
   };
   const status = async (key: string): Promise<number | undefined> =>
-    (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key }))).answers[0]?.status;
-  return Object.assign(Object.create(service) as Service, { write, reload, status });
+    (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key }))).responses[0]?.status;
+  return Object.assign(Object.create(service) as Program, { write, reload, status });
 }
 
 /** Asks until a key has expired; the phases that were seen: 0 before its time, 1 in it, 2 after it. */
@@ -86,8 +90,8 @@ async function settles(service: Rotating, key: string, expected: number): Promis
 
 for (const workers of ["1", "2"]) {
   describe(`with WORKERS=${workers}`, { concurrency: 4 }, () => {
-    test("a key is rotated with overlap: add the new one, both work, remove the old one, it is denied", async () => {
-      const service = await startRotating([lineOf("ci", OLD)], { WORKERS: workers });
+    test("a key is rotated with overlap: add the new one, both work, remove the old one, it is denied", async (t) => {
+      const service = await startRotating(t, [lineOf("ci", OLD)], { WORKERS: workers });
       assert.deepEqual([await service.status(OLD), await service.status(NEW)], [200, 401]);
       service.write(lineOf("ci", OLD), lineOf("ci", NEW));
       assert.equal((await service.reload())["event"], "keys_reloaded");
@@ -104,8 +108,8 @@ for (const workers of ["1", "2"]) {
       assert.equal(await service.stop(), 0);
     });
 
-    test("a broken file leaves the old keys in force, and the log says where without what", async () => {
-      const service = await startRotating([lineOf("ci", OLD)], { WORKERS: workers });
+    test("a broken file leaves the old keys in force, and the log says where without what", async (t) => {
+      const service = await startRotating(t, [lineOf("ci", OLD)], { WORKERS: workers });
       const broken: readonly (readonly [readonly string[], RegExp])[] = [
         [[lineOf("ci", NEW), "MaRkEr"], /line 2 of the file: /],
         [["# c", lineOf("ci", NEW, "expires=MaRkEr")], /line 2 of the file: bad date/],
@@ -138,8 +142,8 @@ for (const workers of ["1", "2"]) {
         assert.ok(!output.includes(secret));
     });
 
-    test("the log names the key that matched, before and after", async () => {
-      const service = await startRotating([lineOf("ci", OLD)], { WORKERS: workers });
+    test("the log names the key that matched, before and after", async (t) => {
+      const service = await startRotating(t, [lineOf("ci", OLD)], { WORKERS: workers });
       await service.status(OLD);
       service.write(lineOf("backup", OLD));
       await service.reload();
@@ -149,11 +153,10 @@ for (const workers of ["1", "2"]) {
         await service.status(OLD);
       }
       assert.equal(names()[0], "ci");
-      await service.stop();
     });
 
-    test("SIGHUP a hundred times in a row leaves a service that answers, with the last file in force", async () => {
-      const service = await startRotating([lineOf("ci", OLD)], { WORKERS: workers });
+    test("SIGHUP a hundred times in a row leaves a service that responses, with the last file in force", async (t) => {
+      const service = await startRotating(t, [lineOf("ci", OLD)], { WORKERS: workers });
       for (let i = 0; i < 100; i++) {
         service.write(lineOf("ci", OLD), lineOf("x", `${i}`));
         service.child.kill("SIGHUP");
@@ -166,8 +169,8 @@ for (const workers of ["1", "2"]) {
       assert.equal(await service.stop(), 0);
     });
 
-    test("a rotation under load has no failed request of a valid client, and the revoked key ends", async () => {
-      const service = await startRotating([lineOf("ci", OLD), lineOf("other", OTHER)], {
+    test("a rotation under load has no failed request of a valid client, and the revoked key ends", async (t) => {
+      const service = await startRotating(t, [lineOf("ci", OLD), lineOf("other", OTHER)], {
         WORKERS: workers,
         LOG_LEVEL: "info",
         PROCESS_DELAY_MS: "2",
@@ -179,9 +182,9 @@ for (const workers of ["1", "2"]) {
           const text = post('{"status":"SUCCESS"}', [], { key: keyOf() })
             .toString("latin1")
             .repeat(5);
-          const { answers, reset } = await exchange(service.port, text, { count: 5 });
-          for (const { status } of answers) results[status] = (results[status] ?? 0) + 1;
-          if (answers.length !== 5 || reset) results["lost"] = (results["lost"] ?? 0) + 1;
+          const { responses, reset } = await exchange(service.port, text, { count: 5 });
+          for (const { status } of responses) results[status] = (results[status] ?? 0) + 1;
+          if (responses.length !== 5 || reset) results["lost"] = (results["lost"] ?? 0) + 1;
         }
       };
       let rotating = OLD;
@@ -217,8 +220,8 @@ for (const workers of ["1", "2"]) {
   });
 }
 
-test("keys that expire within 14 days are warned about at start and at each reload, by name", async () => {
-  const service = await startRotating([
+test("keys that expire within 14 days are warned about at start and at each reload, by name", async (t) => {
+  const service = await startRotating(t, [
     lineOf("soon", OLD, `expires=${inDays(13)}`),
     lineOf("later", NEW, `expires=${inDays(15)}`),
   ]);
@@ -237,19 +240,18 @@ test("keys that expire within 14 days are warned about at start and at each relo
   assert.match(warnings()[1] ?? "", /^key gone expired at 2020-01-01T00:00:00Z: remove its line$/);
   assert.match(warnings()[2] ?? "", /^key soon expires at /);
   assert.ok(!warnings().join().includes("sha256"));
-  await service.stop();
 });
 
-test("expired and not yet valid keys are denied like unknown ones, and the log has the reason", async () => {
-  const service = await startRotating([
+test("expired and not yet valid keys are denied like unknown ones, and the log has the reason", async (t) => {
+  const service = await startRotating(t, [
     lineOf("now", OTHER),
     lineOf("old", OLD, "expires=2020-01-01T00:00:00Z"),
     lineOf("new", NEW, "not_before=9999-01-01T00:00:00Z"),
   ]);
   for (const key of ["unknown", OLD, NEW]) {
-    const { answers } = await exchange(service.port, post("{}", [], { key }));
+    const { responses } = await exchange(service.port, post("{}", [], { key }));
     assert.deepEqual(
-      [answers[0]?.status, answers[0]?.body],
+      [responses[0]?.status, responses[0]?.body],
       [401, '{"detail":"Invalid or missing API Key"}'],
     );
   }
@@ -262,11 +264,10 @@ test("expired and not yet valid keys are denied like unknown ones, and the log h
       ["not_yet_valid", undefined],
     ],
   );
-  await service.stop();
 });
 
-test("a key becomes valid, and expires, at its second, without a reload", async () => {
-  const service = await startRotating([lineOf("always", OTHER)]);
+test("a key becomes valid, and expires, at its second, without a reload", async (t) => {
+  const service = await startRotating(t, [lineOf("always", OTHER)]);
   // A machine that stands still for longer than the key is valid shows nothing: the next one is valid for longer.
   for (let seconds = 2, seen = new Set<number>(); seen.size < 3; seconds *= 2) {
     assert.ok(seconds < 60, "the key is asked for before, in and after its time");
@@ -279,10 +280,9 @@ test("a key becomes valid, and expires, at its second, without a reload", async 
     assert.equal((await service.reload())["event"], "keys_reloaded");
     seen = await askUntil(service, from * 1000, to * 1000);
   }
-  await service.stop();
 });
 
-test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read again, too", async () => {
+test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read again, too", async (t) => {
   for (const name of ["SERVICE_API_KEY", "SERVICE_API_KEY_FILE"]) {
     const directory = mkdtempSync(join(base, "d-"));
     const write = (key: string): void => {
@@ -294,10 +294,11 @@ test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read agai
       );
     };
     write(OLD);
-    const service = spawnService({ PORT: "0", PROCESS_DELAY_MS: "0" }, [], directory);
+    const service = spawnProgram(t, { PORT: "0", PROCESS_DELAY_MS: "0" }, { directory });
     await service.until(() => service.port !== 0, "the service");
     const status = async (key: string): Promise<number | undefined> =>
-      (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key }))).answers[0]?.status;
+      (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key }))).responses[0]
+        ?.status;
     assert.deepEqual([await status(OLD), await status(NEW)], [200, 401]);
     write(NEW);
     service.child.kill("SIGHUP");
@@ -311,7 +312,7 @@ test("SERVICE_API_KEY in .env and the file of SERVICE_API_KEY_FILE are read agai
   }
 });
 
-test("a reload changes the keys and no other setting", async () => {
+test("a reload changes the keys and no other setting", async (t) => {
   const directory = mkdtempSync(join(base, "d-"));
   const write = (key: string, delay: number): void =>
     writeFileSync(
@@ -322,15 +323,14 @@ test("a reload changes the keys and no other setting", async () => {
       },
     );
   write(OLD, 100);
-  const service = spawnService({ PORT: "0", PROCESS_DELAY_MS: "0" }, [], directory);
+  const service = spawnProgram(t, { PORT: "0", PROCESS_DELAY_MS: "0" }, { directory });
   await service.until(() => service.port !== 0, "the service");
   write(NEW, 1);
   service.child.kill("SIGHUP");
   await until(() => service.events("keys_reloaded").length === 1, "the reload");
   assert.equal(
-    (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: NEW }))).answers[0]
+    (await exchange(service.port, post('{"status":"SUCCESS"}', [], { key: NEW }))).responses[0]
       ?.status,
     200,
   );
-  await service.stop();
 });

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { keySetOf } from "../../src/auth/keys.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
 import { createGuard, type Keyring } from "../../src/auth/security.ts";
 import { HttpError, json } from "../../src/http/reply.ts";
 import { type Context, route } from "../../src/http/route.ts";
-import { until } from "../service.ts";
 import { open } from "../support/client.ts";
-import { anything, lines, serveRoutes, type Started } from "../http/start.ts";
+import { lines } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { anything, serveFor, type TestService } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const KEY = "k3y,with-a-comma;and=more";
 const EXPIRED = "expired-key";
@@ -95,10 +97,11 @@ const DENIALS: readonly (readonly [string, readonly string[], string])[] = [
 ];
 
 describe("the guard on the wire", { concurrency: 8 }, () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   let handled = 0;
   before(async () => {
-    service = await serveRoutes([
+    service = await serveFor(suite, [
       route({
         method: "POST",
         path: "/process",
@@ -111,7 +114,6 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
       }),
     ]);
   });
-  after(() => service.close());
 
   let ids = 0;
 
@@ -133,8 +135,8 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
         ...fields,
       ) + body,
     );
-    await client.until(1);
-    const line = service.answered.find(({ requestId }) => requestId === id);
+    await client.untilResponses(1);
+    const line = service.records.find(({ requestId }) => requestId === id);
     client.socket.destroy();
     const text = client.text.replace(/^(?:Date|X-Request-Id|Connection): .*\r\n/gm, "");
     return { text, denied: line?.denied, key: line?.key };
@@ -204,9 +206,9 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
   });
 
   test("nothing that was denied has reached the handler", () => {
-    assert.equal(service.answered.filter(({ denied }) => denied !== undefined).length > 40, true);
+    assert.equal(service.records.filter(({ denied }) => denied !== undefined).length > 40, true);
     assert.ok(
-      service.answered.every(({ denied, status }) => (denied === undefined) === (status !== 401)),
+      service.records.every(({ denied, status }) => (denied === undefined) === (status !== 401)),
     );
   });
 
@@ -262,7 +264,7 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     ] as const) {
       const client = await open(service.port);
       client.send(request);
-      const [answer] = await client.until(1);
+      const [answer] = await client.untilResponses(1);
       assert.equal(answer?.status, status);
       assert.ok(!("www-authenticate" in (answer?.headers ?? {})));
       client.socket.destroy();

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
-import { killAtExit } from "../service.ts";
+import { killAtExit } from "../support/processes.ts";
 import type { ServerName } from "./scenarios.ts";
 
 /** A server that listens. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { DotenvError, parseDotenv, readDotenv } from "../../src/config/dotenv.ts";
-import { root } from "../root.ts";
+import { root } from "../support/root.ts";
 import { pairsOf, problemsOf } from "../support/dotenv.ts";
 
 /** One case: a file as text or in Base64, and its pairs or the lines that are problems. */

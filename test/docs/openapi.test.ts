@@ -9,7 +9,7 @@ import {
   resolve,
   valuesOf,
 } from "../../src/docs/document.ts";
-import { root } from "../root.ts";
+import { root } from "../support/root.ts";
 
 const json = readFileSync(new URL("src/docs/openapi.json", root), "utf8");
 const document = JSON.parse(json) as OpenApiDocument;

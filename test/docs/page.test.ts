@@ -16,7 +16,7 @@ import {
   valuesOf,
 } from "../../src/docs/document.ts";
 import { renderPage } from "../../src/docs/page.ts";
-import { root } from "../root.ts";
+import { root } from "../support/root.ts";
 import { poison } from "../support/hostile.ts";
 
 const read = (name: string): string => readFileSync(new URL(`src/docs/${name}`, root), "utf8");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { checkBodyFields, parseBody, readBody } from "../../src/http/body.ts";
@@ -11,9 +11,11 @@ import { HttpError, json } from "../../src/http/reply.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { object, string } from "../../src/http/model.ts";
 import { route } from "../../src/http/route.ts";
-import { exchange, until } from "../service.ts";
-import { open } from "../support/client.ts";
-import { anything, echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { exchange, open } from "../support/client.ts";
+import { lines, postChunks, postEcho } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { anything, echo, serveFor, type TestService } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const LIMIT = 100;
 
@@ -369,7 +371,7 @@ test("chunks of one byte cost time in proportion to their number", () => {
   assert.ok(ratio < 12, `four times the chunks took ${ratio} times as long`);
 });
 
-test("a handler never sees a body that was refused, even if the rest of it arrives", async () => {
+test("a handler never sees a body that was refused, even if the rest of it arrives", async (t) => {
   const bodies: unknown[] = [];
   const count = route({
     method: "POST",
@@ -377,19 +379,19 @@ test("a handler never sees a body that was refused, even if the rest of it arriv
     body: anything,
     handler: (body) => json(200, bodies.push(body)),
   });
-  const service = await serveRoutes([count], { maxBodyBytes: LIMIT });
+  const service = await serveFor(t, [count], { maxBodyBytes: LIMIT });
   for (const size of [1, LIMIT, 4 * LIMIT]) {
-    const { answers } = await exchange(
+    const { responses } = await exchange(
       service.port,
       postChunks(`[${" ".repeat(2 * LIMIT)}]`, size),
     );
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [413],
     );
   }
-  const { answers } = await exchange(service.port, postChunks("[]", 1));
-  assert.deepEqual([answers[0]?.body, bodies], ["1", [[]]]);
+  const { responses } = await exchange(service.port, postChunks("[]", 1));
+  assert.deepEqual([responses[0]?.body, bodies], ["1", [[]]]);
   // While draining, a body that takes more than a second is refused: the rest comes after the 408.
   const late = await open(service.port, "", { allowHalfOpen: true });
   const body = postChunks("[]", 1);
@@ -398,19 +400,21 @@ test("a handler never sees a body that was refused, even if the rest of it arriv
   await service.connections.drain(service.server);
   late.socket.end(body.subarray(-1));
   await until(() => late.closed, "the connection to be closed");
-  assert.deepEqual([late.answers.map(({ status }) => status), bodies.length], [[408], 1]);
+  assert.deepEqual([late.responses.map(({ status }) => status), bodies.length], [[408], 1]);
 });
 
 describe("bodies on the wire", { concurrency: 8 }, () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   before(async () => {
-    service = await serveRoutes([echo], { maxBodyBytes: LIMIT });
+    service = await serveFor(suite, [echo], { maxBodyBytes: LIMIT });
   });
-  after(() => service.close());
 
-  /** The statuses of the final answers to these bytes. */
+  /** The statuses of the final responses to these bytes. */
   async function statuses(request: Buffer, limitMs = 3000): Promise<number[]> {
-    return (await exchange(service.port, request, { limitMs })).answers.map(({ status }) => status);
+    return (await exchange(service.port, request, { limitMs })).responses.map(
+      ({ status }) => status,
+    );
   }
 
   test("exactly the limit is read, one byte more is 413, with a length or in chunks of any size", async () => {
@@ -438,9 +442,9 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   test("chunks past the limit are 413 before the last one has come, and the connection closes", async () => {
     const client = await open(service.port);
     client.send(postChunks("1".repeat(50), 10).subarray(0, -5));
-    assert.equal(client.answers.length, 0);
+    assert.equal(client.responses.length, 0);
     client.send(`64\r\n${"1".repeat(100)}\r\n`);
-    const [answer] = await client.until(1);
+    const [answer] = await client.untilResponses(1);
     assert.deepEqual([answer?.status, answer?.headers["connection"]], [413, "close"]);
     await client.untilEnded();
     assert.equal(client.reset, false);
@@ -452,15 +456,14 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
     client.send(request.subarray(0, -2));
     await new Promise((resolve) => setTimeout(resolve, 20));
     client.send(request.subarray(-2));
-    const [answer] = await client.until(1);
+    const [answer] = await client.untilResponses(1);
     assert.deepEqual([answer?.status, answer?.body], [200, '"é"']);
-    client.socket.destroy();
   });
 
   test("an empty chunked body is no body: 422 missing", async () => {
-    const { answers } = await exchange(service.port, postChunks("", 1));
+    const { responses } = await exchange(service.port, postChunks("", 1));
     assert.deepEqual(
-      answers.map(({ status, body }) => [status, body]),
+      responses.map(({ status, body }) => [status, body]),
       [[422, NO_BODY]],
     );
   });
@@ -501,11 +504,11 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
         "Content-Type: application/json",
         "Transfer-Encoding: chunked",
       );
-      const { answers, closed, reset } = await exchange(service.port, `${head}${chunks}`, {
+      const { responses, closed, reset } = await exchange(service.port, `${head}${chunks}`, {
         close: true,
       });
       assert.deepEqual(
-        answers.map(({ status, headers }) => [status, headers["connection"]]),
+        responses.map(({ status, headers }) => [status, headers["connection"]]),
         [[400, "close"]],
       );
       assert.deepEqual([closed, reset], [true, false]);
@@ -519,9 +522,9 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
       Buffer.from("[1]"),
       gzipSync(Buffer.alloc(30_000)).subarray(0, 90),
     ]) {
-      const { answers } = await exchange(service.port, postEcho(body, fields));
+      const { responses } = await exchange(service.port, postEcho(body, fields));
       assert.deepEqual(
-        answers.map(({ status, headers }) => [status, headers["accept-encoding"]]),
+        responses.map(({ status, headers }) => [status, headers["accept-encoding"]]),
         [[415, "identity"]],
       );
     }
@@ -535,9 +538,9 @@ describe("bodies on the wire", { concurrency: 8 }, () => {
   test("body bytes never become a request", async () => {
     const smuggled = lines("GET /smuggled HTTP/1.1", "Host: x");
     const text = `${postEcho(smuggled).toString("latin1")}${postEcho("[1]").toString("latin1")}`;
-    const { answers } = await exchange(service.port, text, { count: 2 });
+    const { responses } = await exchange(service.port, text, { count: 2 });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [422, 200],
     );
   });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { requestIdOf } from "../../src/http/exchange.ts";
 import { json } from "../../src/http/reply.ts";
 import { type Context, route } from "../../src/http/route.ts";
-import { exchange, until } from "../service.ts";
-import { open } from "../support/client.ts";
-import { anything, lines, postEcho, serveRoutes, type Started } from "./start.ts";
+import { exchange, open } from "../support/client.ts";
+import { lines, postEcho } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { anything, serveFor, type TestService } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join(
   "",
@@ -70,11 +72,12 @@ test("no two fresh request ids are the same", () => {
 });
 
 describe("an exchange", () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   let contexts: Context[] = [];
   let gone = 0;
   before(async () => {
-    service = await serveRoutes([
+    service = await serveFor(suite, [
       route({
         method: "GET",
         path: "/id",
@@ -99,7 +102,7 @@ describe("an exchange", () => {
         handler: async (_body, context) => {
           contexts.push(context);
           await until(
-            () => service.answered.some(({ path, status }) => path === "/late" && status === null),
+            () => service.records.some(({ path, status }) => path === "/late" && status === null),
             "the line",
           );
           return json(200, null);
@@ -107,17 +110,16 @@ describe("an exchange", () => {
       }),
     ]);
   });
-  after(() => service.close());
 
   /** The X-Request-Id of the answer to a request with these fields, which is also what the handler and the log know. */
   async function idOf(...fields: readonly string[]): Promise<string> {
-    const { answers } = await exchange(
+    const { responses } = await exchange(
       service.port,
       lines("GET /id HTTP/1.1", "Host: x", ...fields),
     );
-    const id = answers[0]?.headers["x-request-id"] ?? "";
-    assert.equal(answers[0]?.body, JSON.stringify(id));
-    await until(() => service.answered.some(({ requestId }) => requestId === id), "the line");
+    const id = responses[0]?.headers["x-request-id"] ?? "";
+    assert.equal(responses[0]?.body, JSON.stringify(id));
+    await until(() => service.records.some(({ requestId }) => requestId === id), "the line");
     return id;
   }
 
@@ -144,7 +146,7 @@ describe("an exchange", () => {
     }
   });
 
-  test("answers to requests that are refused have the caller's X-Request-Id, too", async () => {
+  test("responses to requests that are refused have the caller's X-Request-Id, too", async () => {
     const field = "X-Request-Id: mine";
     const rows: readonly (readonly [string, number])[] = [
       [lines("GET /nope HTTP/1.1", "Host: x", field), 404],
@@ -156,8 +158,11 @@ describe("an exchange", () => {
       [lines("POST /echo HTTP/1.1", "Host: x", field), 422],
     ];
     for (const [request, status] of rows) {
-      const { answers } = await exchange(service.port, request);
-      assert.deepEqual([answers[0]?.status, answers[0]?.headers["x-request-id"]], [status, "mine"]);
+      const { responses } = await exchange(service.port, request);
+      assert.deepEqual(
+        [responses[0]?.status, responses[0]?.headers["x-request-id"]],
+        [status, "mine"],
+      );
     }
   });
 
@@ -173,10 +178,10 @@ describe("an exchange", () => {
     assert.equal(gone, 0);
     client.socket.resetAndDestroy();
     await until(() => signal?.aborted === true, "the abort");
-    const line = service.answered.find(({ requestId }) => requestId === "leaver");
+    const line = service.records.find(({ requestId }) => requestId === "leaver");
     assert.deepEqual([line?.status, line?.method, line?.path], [null, "POST", "/echo"]);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(service.answered.filter(({ requestId }) => requestId === "leaver").length, 1);
+    assert.equal(service.records.filter(({ requestId }) => requestId === "leaver").length, 1);
     assert.equal(gone, 1);
   });
 
@@ -187,19 +192,19 @@ describe("an exchange", () => {
     await until(() => contexts.length === 1, "the handler");
     client.socket.destroy();
     await until(
-      () => service.answered.some(({ path, status }) => path === "/late" && status === null),
+      () => service.records.some(({ path, status }) => path === "/late" && status === null),
       "the line",
     );
     assert.equal(contexts[0]?.signal.aborted, true);
   });
 
   test("the log is told of the remote address, the path without the query, and how long it took", async () => {
-    const { answers } = await exchange(
+    const { responses } = await exchange(
       service.port,
       lines("GET /id?secret HTTP/1.1", "Host: x", "X-Request-Id: told"),
     );
-    assert.equal(answers.length, 1);
-    const line = service.answered.find(({ requestId }) => requestId === "told");
+    assert.equal(responses.length, 1);
+    const line = service.records.find(({ requestId }) => requestId === "told");
     assert.deepEqual(
       [line?.remote, line?.method, line?.path, line?.status],
       ["127.0.0.1", "GET", "/id", 200],

@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { HEADER_LIMITS } from "../../src/http/head.ts";
 import { json } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
-import { type Answer, exchange } from "../service.ts";
-import { anything, lines, serveRoutes, type Started } from "./start.ts";
+import { exchange, type RawResponse } from "../support/client.ts";
+import { lines } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { anything, serveFor, type TestService } from "../support/server.ts";
 
 const HOST_DETAIL = "Bad Request: exactly one valid Host header field is required";
 
 describe("the head of a request", { concurrency: 8 }, () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   before(async () => {
-    service = await serveRoutes([
+    service = await serveFor(suite, [
       route({ method: "GET", path: "/", handler: () => json(200, null) }),
       route({
         method: "POST",
@@ -22,13 +25,14 @@ describe("the head of a request", { concurrency: 8 }, () => {
       }),
     ]);
   });
-  after(() => service.close());
 
   /** The one final answer to these lines. */
-  async function ask(...text: readonly string[]): Promise<Answer & { readonly closed: boolean }> {
-    const { answers, closed } = await exchange(service.port, lines(...text), { limitMs: 2000 });
-    const [answer, ...others] = answers;
-    assert.ok(answer !== undefined && others.length === 0, `${answers.length} answers`);
+  async function ask(
+    ...text: readonly string[]
+  ): Promise<RawResponse & { readonly closed: boolean }> {
+    const { responses, closed } = await exchange(service.port, lines(...text), { limitMs: 2000 });
+    const [answer, ...others] = responses;
+    assert.ok(answer !== undefined && others.length === 0, `${responses.length} responses`);
     return { ...answer, closed };
   }
 
@@ -163,11 +167,11 @@ describe("the head of a request", { concurrency: 8 }, () => {
   }
 
   test("the preface of HTTP/2 is no request but 400", async () => {
-    const { answers } = await exchange(service.port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {
+    const { responses } = await exchange(service.port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {
       close: true,
     });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [400],
     );
   });
@@ -246,14 +250,14 @@ describe("the head of a request", { concurrency: 8 }, () => {
         "Content-Type: application/json",
         `Transfer-Encoding: ${coding}`,
       );
-      const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, {
+      const { responses } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, {
         close: status !== 200,
       });
       assert.deepEqual(
-        answers.map((answer) => answer.status),
+        responses.map((answer) => answer.status),
         [status],
       );
-      if (status !== 200) assert.equal(answers[0]?.headers["connection"], "close");
+      if (status !== 200) assert.equal(responses[0]?.headers["connection"], "close");
     });
   }
 
@@ -264,9 +268,11 @@ describe("the head of a request", { concurrency: 8 }, () => {
       "Content-Type: application/json",
       "Transfer-Encoding: chunked",
     );
-    const { answers } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, { close: true });
+    const { responses } = await exchange(service.port, `${text}1\r\n1\r\n0\r\n\r\n`, {
+      close: true,
+    });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [400],
     );
   });
@@ -296,7 +302,7 @@ describe("the head of a request", { concurrency: 8 }, () => {
   for (const [what, fields] of framings) {
     test(`${what} is 400, and nothing after it is read as a request`, async () => {
       const text = lines("POST / HTTP/1.1", "Host: x", "Content-Type: application/json", ...fields);
-      const { answers, closed, reset } = await exchange(
+      const { responses, closed, reset } = await exchange(
         service.port,
         `${text}0\r\n\r\n${lines("GET / HTTP/1.1", "Host: x")}`,
         {
@@ -304,10 +310,13 @@ describe("the head of a request", { concurrency: 8 }, () => {
         },
       );
       assert.deepEqual(
-        answers.map(({ status }) => status),
+        responses.map(({ status }) => status),
         [400],
       );
-      assert.deepEqual([closed, reset, answers[0]?.headers["connection"]], [true, false, "close"]);
+      assert.deepEqual(
+        [closed, reset, responses[0]?.headers["connection"]],
+        [true, false, "close"],
+      );
     });
   }
 
@@ -338,7 +347,7 @@ describe("the head of a request", { concurrency: 8 }, () => {
     }
   });
 
-  test("the service answers the next client after each of these", async () => {
+  test("the service responses the next client after each of these", async () => {
     assert.equal((await ask("GET / HTTP/1.1", "Host: x")).status, 200);
     assert.deepEqual(service.failures, []);
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { locateJsonError } from "../../src/http/json.ts";
-import { root } from "../root.ts";
+import { root } from "../support/root.ts";
 
 // Every position is what CPython 3.11.7 says, but for NaN, Infinity and -Infinity, which it takes for values.
 const malformed: Record<string, [text: string, position: number][]> = {

@@ -1,19 +1,22 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { json, type Reply } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
-import { exchange, until } from "../service.ts";
-import { open } from "../support/client.ts";
-import { echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { exchange, open } from "../support/client.ts";
+import { lines, postChunks, postEcho } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { echo, serveFor, type TestService } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const SMALL = 65_536;
 
-describe("answers", { concurrency: 8 }, () => {
-  let service: Started;
+describe("responses", { concurrency: 8 }, () => {
+  const suite = suiteScope();
+  let service: TestService;
   let reply: unknown;
   before(async () => {
-    service = await serveRoutes([
+    service = await serveFor(suite, [
       echo,
       route({ method: "GET", path: "/", handler: () => json(200, "ok") }),
       route({ method: "GET", path: "/any", handler: () => reply as Reply }),
@@ -44,12 +47,11 @@ describe("answers", { concurrency: 8 }, () => {
       }),
     ]);
   });
-  after(() => service.close());
 
   const GET = lines("GET / HTTP/1.1", "Host: x");
 
   test("the length counts bytes, of text and of bytes alike", async () => {
-    const { answers } = await exchange(
+    const { responses } = await exchange(
       service.port,
       GET.replace("/ ", "/bytes ") + GET.replace("/ ", "/text "),
       {
@@ -57,7 +59,7 @@ describe("answers", { concurrency: 8 }, () => {
       },
     );
     assert.deepEqual(
-      answers.map(({ headers, body }) => [headers["content-length"], body]),
+      responses.map(({ headers, body }) => [headers["content-length"], body]),
       [
         ["2", "é"],
         ["2", "é"],
@@ -67,8 +69,8 @@ describe("answers", { concurrency: 8 }, () => {
 
   test("every answer has Date, X-Request-Id and nosniff, and none has Server", async () => {
     for (const path of ["/", "/text", "/none", "/same", "/odd", "/nope", "/echo", "//"]) {
-      const { answers } = await exchange(service.port, GET.replace("/ ", `${path} `));
-      const { headers } = answers[0] ?? { headers: {} as Record<string, string> };
+      const { responses } = await exchange(service.port, GET.replace("/ ", `${path} `));
+      const { headers } = responses[0] ?? { headers: {} as Record<string, string> };
       assert.match(headers["date"] ?? "", / GMT$/);
       assert.match(headers["x-request-id"] ?? "", /^[\x21-\x7e]+$/);
       assert.equal(headers["x-content-type-options"], "nosniff");
@@ -78,9 +80,9 @@ describe("answers", { concurrency: 8 }, () => {
 
   test("204 and 304 have neither body nor Content-Length, and the connection stays in step", async () => {
     const text = GET.replace("/ ", "/none ") + GET.replace("/ ", "/same ") + GET;
-    const { answers } = await exchange(service.port, text, { count: 3 });
+    const { responses } = await exchange(service.port, text, { count: 3 });
     assert.deepEqual(
-      answers.map(({ status, headers }) => [status, headers["content-length"]]),
+      responses.map(({ status, headers }) => [status, headers["content-length"]]),
       [
         [204, undefined],
         [304, undefined],
@@ -96,12 +98,12 @@ describe("answers", { concurrency: 8 }, () => {
         isHead: true,
       });
       const fields = (raw: typeof get): object => ({
-        ...raw.answers[0]?.headers,
+        ...raw.responses[0]?.headers,
         "x-request-id": "",
         date: "",
       });
       assert.deepEqual(fields(head), fields(get));
-      assert.equal(head.answers[0]?.status, get.answers[0]?.status);
+      assert.equal(head.responses[0]?.status, get.responses[0]?.status);
     };
     for (const path of ["/", "/text", "/bytes", "/none", "/same", "/nope", "/"]) await both(path);
     const client = await open(service.port);
@@ -109,12 +111,11 @@ describe("answers", { concurrency: 8 }, () => {
     await until(() => client.text.endsWith('"ok"'), "the answer to GET");
     assert.equal(client.text.split("HTTP/1.1 200 OK").length, 5);
     assert.equal(client.text.split('"ok"').length, 2);
-    client.socket.destroy();
   });
 
   test("a field may be given twice, and a status may be one without a name", async () => {
-    const { answers } = await exchange(service.port, GET.replace("/ ", "/odd "));
-    assert.deepEqual([answers[0]?.status, answers[0]?.headers["a"]], [299, "1, 2"]);
+    const { responses } = await exchange(service.port, GET.replace("/ ", "/odd "));
+    assert.deepEqual([responses[0]?.status, responses[0]?.headers["a"]], [299, "1, 2"]);
   });
 
   const broken: readonly (readonly [string, unknown])[] = [
@@ -143,9 +144,9 @@ describe("answers", { concurrency: 8 }, () => {
         reply = value;
         const failures = service.failures.length;
         const request = GET.replace("/ ", "/any ") + GET;
-        const { answers } = await exchange(service.port, request, { count: 2, limitMs: 3000 });
+        const { responses } = await exchange(service.port, request, { count: 2, limitMs: 3000 });
         assert.deepEqual(
-          answers.map(({ status, body }) => [status, body]),
+          responses.map(({ status, body }) => [status, body]),
           [
             [500, '{"detail":"Internal Server Error"}'],
             [200, '"ok"'],
@@ -159,14 +160,14 @@ describe("answers", { concurrency: 8 }, () => {
   test("an unread body of 64 KiB is read and dropped, and the connection kept", async () => {
     for (const length of [1, 5, SMALL]) {
       const head = lines("POST /nope HTTP/1.1", "Host: x", `Content-Length: ${length}`);
-      const { answers, reset } = await exchange(service.port, head + "a".repeat(length) + GET, {
+      const { responses, reset } = await exchange(service.port, head + "a".repeat(length) + GET, {
         count: 2,
       });
       assert.deepEqual(
-        answers.map(({ status }) => status),
+        responses.map(({ status }) => status),
         [404, 200],
       );
-      assert.notEqual(answers[0]?.headers["connection"], "close");
+      assert.notEqual(responses[0]?.headers["connection"], "close");
       assert.equal(reset, false);
     }
   });
@@ -174,13 +175,12 @@ describe("answers", { concurrency: 8 }, () => {
   test("the answer to a small body comes before the body does", async () => {
     const client = await open(service.port);
     client.send(lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 5"));
-    assert.equal((await client.until(1))[0]?.status, 404);
+    assert.equal((await client.untilResponses(1))[0]?.status, 404);
     client.send(`HELLO${GET}`);
     assert.deepEqual(
-      (await client.until(2)).map(({ status }) => status),
+      (await client.untilResponses(2)).map(({ status }) => status),
       [404, 200],
     );
-    client.socket.destroy();
   });
 
   const lingering: readonly (readonly [string, string, string])[] = [
@@ -193,7 +193,7 @@ describe("answers", { concurrency: 8 }, () => {
     test(`${what} that isn't read closes the connection with a FIN, at once`, async () => {
       const client = await open(service.port, "", { allowHalfOpen: true });
       client.send(lines("POST /nope HTTP/1.1", "Host: x", field) + start);
-      const [answer, ...others] = await client.until(1);
+      const [answer, ...others] = await client.untilResponses(1);
       assert.deepEqual(
         [answer?.status, answer?.headers["connection"], others.length],
         [404, "close", 0],
@@ -205,8 +205,7 @@ describe("answers", { concurrency: 8 }, () => {
         client.send("b".repeat(10_000));
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      assert.deepEqual([client.reset, client.answers.length], [false, 1]);
-      client.socket.destroy();
+      assert.deepEqual([client.reset, client.responses.length], [false, 1]);
     });
   }
 
@@ -244,10 +243,9 @@ describe("answers", { concurrency: 8 }, () => {
     await client.untilEnded();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(
-      client.answers.map(({ status }) => status),
+      client.responses.map(({ status }) => status),
       [404],
     );
-    client.socket.destroy();
   });
 
   test("an upload of 2 MiB that is refused reads its answer whole, every time, without a reset", async () => {
@@ -257,16 +255,16 @@ describe("answers", { concurrency: 8 }, () => {
       body,
     ]);
     for (let i = 0; i < 20; i++) {
-      const { answers, reset } = await exchange(service.port, request, { close: true });
-      assert.deepEqual([answers.length, answers[0]?.status, reset], [1, 404, false]);
+      const { responses, reset } = await exchange(service.port, request, { close: true });
+      assert.deepEqual([responses.length, responses[0]?.status, reset], [1, 404, false]);
     }
   });
 
   test("a body that was read whole closes nothing, in chunks or not", async () => {
     const text = postChunks('"a"', 1).toString("latin1") + postEcho("1").toString("latin1") + GET;
-    const { answers } = await exchange(service.port, text, { count: 3 });
+    const { responses } = await exchange(service.port, text, { count: 3 });
     assert.deepEqual(
-      answers.map(({ status, headers }) => [status, headers["connection"]]),
+      responses.map(({ status, headers }) => [status, headers["connection"]]),
       [
         [200, "keep-alive"],
         [200, "keep-alive"],
@@ -280,9 +278,11 @@ describe("answers", { concurrency: 8 }, () => {
       lines("GET / HTTP/1.1", "Host: x", "Connection: close"),
       lines("GET / HTTP/1.0", "Host: x"),
     ]) {
-      const { answers, closed, reset } = await exchange(service.port, text + GET, { close: true });
+      const { responses, closed, reset } = await exchange(service.port, text + GET, {
+        close: true,
+      });
       assert.deepEqual(
-        answers.map(({ status, headers }) => [status, headers["connection"]]),
+        responses.map(({ status, headers }) => [status, headers["connection"]]),
         [[200, "close"]],
       );
       assert.deepEqual([closed, reset], [true, false]);
@@ -290,11 +290,11 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("an answer to bytes that are no request is as complete as any other", async () => {
-    const { answers, closed, reset } = await exchange(service.port, "garbage\r\n\r\n", {
+    const { responses, closed, reset } = await exchange(service.port, "garbage\r\n\r\n", {
       close: true,
     });
-    const [answer] = answers;
-    assert.deepEqual([answers.length, answer?.status, closed, reset], [1, 400, true, false]);
+    const [answer] = responses;
+    assert.deepEqual([responses.length, answer?.status, closed, reset], [1, 400, true, false]);
     assert.deepEqual(Object.keys(answer?.headers ?? {}).sort(), [
       "cache-control",
       "connection",
@@ -308,12 +308,12 @@ describe("answers", { concurrency: 8 }, () => {
   });
 
   test("garbage behind a request gets its 400 after the request's answer", async () => {
-    const { answers } = await exchange(service.port, `${GET}garbage\r\n\r\n`, {
+    const { responses } = await exchange(service.port, `${GET}garbage\r\n\r\n`, {
       count: 2,
       close: true,
     });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [200, 400],
     );
   });

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { HttpError, json, type Reply } from "../../src/http/reply.ts";
 import { type Context, type Route, route } from "../../src/http/route.ts";
 import { createService } from "../../src/http/server.ts";
-import { exchange, until } from "../service.ts";
-import { open } from "../support/client.ts";
-import { anything, echo, lines, postChunks, postEcho, serveRoutes, type Started } from "./start.ts";
+import { exchange, open } from "../support/client.ts";
+import { lines, postChunks, postEcho } from "../support/requests.ts";
+import { suiteScope } from "../support/scope.ts";
+import { anything, echo, serveFor, type TestService } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const DENIED = new HttpError(401, "denied");
 
@@ -69,30 +71,27 @@ function wrongIn(...wrongs: readonly Wrong[]): string {
 }
 
 describe("the order of the checks", { concurrency: 4 }, () => {
-  let service: Started;
-  let busy: Started;
+  const suite = suiteScope();
+  let service: TestService;
+  let busy: TestService;
   let holding = 0;
   before(async () => {
-    service = await serveRoutes([guarded(async () => {})], { maxBodyBytes: 100 });
+    service = await serveFor(suite, [guarded(async () => {})], { maxBodyBytes: 100 });
     const hold = async (): Promise<void> => {
       holding += 1;
       await new Promise<void>(() => {});
     };
-    busy = await serveRoutes([guarded(hold)], { maxBodyBytes: 100, maxInFlight: 1 });
+    busy = await serveFor(suite, [guarded(hold)], { maxBodyBytes: 100, maxInFlight: 1 });
     (await open(busy.port)).send(wrongIn());
     await until(() => holding === 1, "a request in flight");
   });
-  after(() => {
-    service.close();
-    busy.close();
-  });
 
-  /** The statuses of the answers, interim ones too, where the wrongs include "busy" those of a busy service. */
+  /** The statuses of the responses, interim ones too, where the wrongs include "busy" those of a busy service. */
   async function statuses(request: string, isBusy: boolean): Promise<number[]> {
-    const { answers } = await exchange(isBusy ? busy.port : service.port, request, {
+    const { responses } = await exchange(isBusy ? busy.port : service.port, request, {
       limitMs: 3000,
     });
-    return answers.map(({ status }) => status);
+    return responses.map(({ status }) => status);
   }
 
   test("a request that is right gets its answer", async () => {
@@ -150,8 +149,8 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   for (const [name, isBusy] of refused) {
     test(`a client that waits for 100 Continue, wrong in ${name}, gets ${WRONGS[name]} and no 100`, async () => {
       const [head = ""] = wrongIn(name).split("\r\n\r\n");
-      const answers = await statuses(`${head}\r\nExpect: 100-continue\r\n\r\n`, isBusy);
-      assert.deepEqual(answers, [WRONGS[name]]);
+      const responses = await statuses(`${head}\r\nExpect: 100-continue\r\n\r\n`, isBusy);
+      assert.deepEqual(responses, [WRONGS[name]]);
     });
   }
 
@@ -163,11 +162,11 @@ describe("the order of the checks", { concurrency: 4 }, () => {
       const client = await open(service.port);
       client.send(`${wrongIn().split("\r\n\r\n")[0]}\r\nExpect: 100-continue\r\n\r\n`);
       assert.deepEqual(
-        (await client.until(1)).map((answer) => answer.status),
+        (await client.untilResponses(1)).map((answer) => answer.status),
         [100],
       );
       client.send(body);
-      const [, answer] = await client.until(2);
+      const [, answer] = await client.untilResponses(2);
       assert.deepEqual([answer?.status, answer?.headers["connection"]], [status, "keep-alive"]);
       client.socket.destroy();
     }
@@ -182,7 +181,7 @@ describe("the order of the checks", { concurrency: 4 }, () => {
   });
 
   test("a denied client that waits can be told so with its connection closed, since a body may follow", async () => {
-    const { answers, closed } = await exchange(
+    const { responses, closed } = await exchange(
       service.port,
       wrongIn("key").replace("\r\n\r\n1", "\r\nExpect: 100-continue\r\n\r\n"),
       {
@@ -190,14 +189,15 @@ describe("the order of the checks", { concurrency: 4 }, () => {
       },
     );
     assert.deepEqual(
-      [answers[0]?.status, answers[0]?.headers["connection"], closed],
+      [responses[0]?.status, responses[0]?.headers["connection"], closed],
       [401, "close", true],
     );
   });
 });
 
 describe("one service", { concurrency: 8 }, () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   const order: string[] = [];
   before(async () => {
     const say = (text: string) => (): undefined => void order.push(text);
@@ -210,7 +210,7 @@ describe("one service", { concurrency: 8 }, () => {
     ): Route => route({ method: "GET", path, handler });
     const dependent = (path: string, ...dependencies: Route["dependencies"]): Route =>
       route({ method: "GET", path, dependencies, handler: () => json(200, path) });
-    service = await serveRoutes([
+    service = await serveFor(suite, [
       echo,
       made("/", () => json(200, "ok")),
       made("/throws", fail(new Error("secret text"))),
@@ -238,7 +238,6 @@ describe("one service", { concurrency: 8 }, () => {
       dependent("/broken", fail(new Error("secret text"))),
     ]);
   });
-  after(() => service.close());
 
   const get = (path: string, ...fields: readonly string[]): string =>
     lines(`GET ${path} HTTP/1.1`, "Host: x", ...fields);
@@ -254,9 +253,9 @@ describe("one service", { concurrency: 8 }, () => {
     "/broken",
   ]) {
     test(`a failing handler or dependency (${path}) is one 500 without a word on why`, async () => {
-      const { answers } = await exchange(service.port, get(path) + get("/"), { count: 2 });
+      const { responses } = await exchange(service.port, get(path) + get("/"), { count: 2 });
       assert.deepEqual(
-        answers.map(({ status, body }) => [status, body]),
+        responses.map(({ status, body }) => [status, body]),
         [
           [500, '{"detail":"Internal Server Error"}'],
           [200, '"ok"'],
@@ -287,8 +286,8 @@ describe("one service", { concurrency: 8 }, () => {
     );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as { port: number };
-    const { answers } = await exchange(port, get("/", "X-Request-Id: mine"));
-    assert.equal(answers[0]?.status, 500);
+    const { responses } = await exchange(port, get("/", "X-Request-Id: mine"));
+    assert.equal(responses[0]?.status, 500);
     assert.deepEqual(failures, [[error, "mine"]]);
     server.closeAllConnections();
     server.close();
@@ -297,70 +296,70 @@ describe("one service", { concurrency: 8 }, () => {
   test("an HttpError is an answer, thrown or rejected, with its own fields, and no failure", async () => {
     const failures = service.failures.filter((failure) => failure instanceof HttpError);
     for (const path of ["/refuses", "/refuses-late"]) {
-      const { answers } = await exchange(service.port, get(path));
-      assert.deepEqual([answers[0]?.status, answers[0]?.body], [418, '{"detail":"teapot"}']);
-      assert.equal(answers[0]?.headers["a"], path === "/refuses" ? "b" : undefined);
+      const { responses } = await exchange(service.port, get(path));
+      assert.deepEqual([responses[0]?.status, responses[0]?.body], [418, '{"detail":"teapot"}']);
+      assert.equal(responses[0]?.headers["a"], path === "/refuses" ? "b" : undefined);
     }
     assert.deepEqual(failures, []);
   });
 
   test("dependencies run one after the other, each once, before the handler", async () => {
-    const { answers } = await exchange(service.port, get("/first"));
-    assert.deepEqual([answers[0]?.body, order.join("")], ['"/first"', "abc"]);
+    const { responses } = await exchange(service.port, get("/first"));
+    assert.deepEqual([responses[0]?.body, order.join("")], ['"/first"', "abc"]);
   });
 
   test("a dependency that refuses ends the request: none after it runs, nor the handler", async () => {
     for (const path of ["/refused", "/refused-later", "/refused-thrown", "/refused-rejected"]) {
-      const { answers } = await exchange(service.port, get(path));
-      assert.deepEqual([answers[0]?.status, answers[0]?.body], [403, '{"detail":"no"}']);
+      const { responses } = await exchange(service.port, get(path));
+      assert.deepEqual([responses[0]?.status, responses[0]?.body], [403, '{"detail":"no"}']);
     }
     assert.ok(!order.includes("never"));
   });
 
   test("a GET route ignores a body, and the connection stays in step", async () => {
     const text = get("/", "Content-Length: 5") + "HELLO" + get("/");
-    const { answers } = await exchange(service.port, text, { count: 2 });
+    const { responses } = await exchange(service.port, text, { count: 2 });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [200, 200],
     );
   });
 
-  test("a GET route answers a client that waits for 100 Continue without one", async () => {
-    const { answers } = await exchange(
+  test("a GET route responses a client that waits for 100 Continue without one", async () => {
+    const { responses } = await exchange(
       service.port,
       get("/", "Expect: 100-continue", "Content-Length: 5"),
     );
     assert.deepEqual(
-      answers.map(({ status, headers }) => [status, headers["connection"]]),
+      responses.map(({ status, headers }) => [status, headers["connection"]]),
       [[200, "close"]],
     );
     const fields = ["Expect: 100-continue", "X-Request-Id: waiting"];
     const next = get("/", "X-Request-Id: behind-waiting");
     const raw = await exchange(service.port, get("/", ...fields) + next, { close: true });
     assert.deepEqual(
-      raw.answers.map(({ status, headers }) => [status, headers["connection"]]),
+      raw.responses.map(({ status, headers }) => [status, headers["connection"]]),
       [[200, "close"]],
     );
-    assert.ok(service.answered.some(({ requestId }) => requestId === "waiting"));
+    assert.ok(service.records.some(({ requestId }) => requestId === "waiting"));
   });
 
-  test("2,000 pipelined requests get their answers in order", async () => {
+  test("2,000 pipelined requests get their responses in order", async () => {
     const count = 2000;
     const text = Array.from({ length: count }, (_, index) =>
       postEcho(String(index)).toString("latin1"),
     ).join("");
-    const { answers } = await exchange(service.port, text, { count, limitMs: 30_000 });
+    const { responses } = await exchange(service.port, text, { count, limitMs: 30_000 });
     assert.deepEqual(
-      answers.map(({ body }) => Number(body)),
+      responses.map(({ body }) => Number(body)),
       Array.from({ length: count }, (_, index) => index),
     );
   });
 
   test("a quick answer waits for a slow one that was asked for before it", async () => {
-    const { answers } = await exchange(service.port, get("/late") + get("/"), { count: 2 });
+    const { responses } = await exchange(service.port, get("/late") + get("/"), { count: 2 });
     assert.deepEqual(
-      answers.map(({ body }) => body),
+      responses.map(({ body }) => body),
       ['"late"', '"ok"'],
     );
   });
@@ -372,11 +371,11 @@ describe("one service", { concurrency: 8 }, () => {
       "\0\0\0\0",
       "GET / HTTP/9.9\r\n\r\n",
     ]) {
-      const { answers, reset } = await exchange(service.port, get("/late") + garbage, {
+      const { responses, reset } = await exchange(service.port, get("/late") + garbage, {
         count: 2,
         close: true,
       });
-      assert.deepEqual([answers.map(({ status }) => status), reset], [[200, 400], false]);
+      assert.deepEqual([responses.map(({ status }) => status), reset], [[200, 400], false]);
     }
   });
 
@@ -403,15 +402,18 @@ describe("one service", { concurrency: 8 }, () => {
   ];
   for (const bytes of noRequests) {
     test(`${JSON.stringify(bytes.slice(0, 30))} is no request: one 400, and nothing after it is read`, async () => {
-      const { answers, closed, reset } = await exchange(service.port, bytes + get("/"), {
+      const { responses, closed, reset } = await exchange(service.port, bytes + get("/"), {
         close: true,
       });
       assert.deepEqual(
-        answers.map(({ status }) => status),
+        responses.map(({ status }) => status),
         [400],
       );
-      assert.match(answers[0]?.body ?? "", /^\{"detail":"Bad Request: /);
-      assert.deepEqual([answers[0]?.headers["connection"], closed, reset], ["close", true, false]);
+      assert.match(responses[0]?.body ?? "", /^\{"detail":"Bad Request: /);
+      assert.deepEqual(
+        [responses[0]?.headers["connection"], closed, reset],
+        ["close", true, false],
+      );
     });
   }
 
@@ -425,17 +427,17 @@ describe("one service", { concurrency: 8 }, () => {
         "HTTP2-Settings: AAMAAABkAAQAAP__",
       ];
       for (const request of [postEcho('"body"', ...fields), postChunks('"body"', 1, ...fields)]) {
-        const { answers } = await exchange(service.port, request);
+        const { responses } = await exchange(service.port, request);
         assert.deepEqual(
-          answers.map(({ status, body }) => [status, body]),
+          responses.map(({ status, body }) => [status, body]),
           [[200, '"body"']],
         );
       }
-      assert.equal((await exchange(service.port, get("/", ...fields))).answers[0]?.body, '"ok"');
+      assert.equal((await exchange(service.port, get("/", ...fields))).responses[0]?.body, '"ok"');
     }
   });
 
-  test("clients that reset at any point leave a service that answers the next one", async () => {
+  test("clients that reset at any point leave a service that responses the next one", async () => {
     const halves = [
       "",
       "GET",
@@ -453,7 +455,7 @@ describe("one service", { concurrency: 8 }, () => {
         client.socket.resetAndDestroy();
       }
     }
-    assert.equal((await exchange(service.port, get("/"))).answers[0]?.status, 200);
+    assert.equal((await exchange(service.port, get("/"))).responses[0]?.status, 200);
   });
 
   test("a client that closes its side before its answer has gone: nothing is processed for it any more", async () => {
@@ -461,36 +463,35 @@ describe("one service", { concurrency: 8 }, () => {
     client.socket.end(get("/late", "X-Request-Id: half-closed"));
     await client.untilEnded();
     await until(
-      () => service.answered.some(({ requestId }) => requestId === "half-closed"),
+      () => service.records.some(({ requestId }) => requestId === "half-closed"),
       "the line",
     );
     assert.deepEqual(
-      service.answered
+      service.records
         .filter(({ requestId }) => requestId === "half-closed")
         .map(({ status }) => status),
       [null],
     );
-    client.socket.destroy();
   });
 
-  test("what follows a request that asks for the end is ignored, in the log too", async () => {
+  test("what follows a request that asks for the end is ignored, in the log too", async (t) => {
     const handler = async (): Promise<Reply> => (await sleep(20), json(200, "ok"));
-    const own = await serveRoutes([route({ method: "GET", path: "/", handler }), echo]);
+    const own = await serveFor(t, [route({ method: "GET", path: "/", handler }), echo]);
     for (const head of ["HTTP/1.1\r\nHost: x\r\nConnection: close", "HTTP/1.0\r\nHost: x"]) {
       for (const path of ["/", "/nope"]) {
-        const { answers, reset } = await exchange(
+        const { responses, reset } = await exchange(
           own.port,
           lines(`GET ${path} ${head}`) + get("/"),
           { close: true },
         );
         assert.deepEqual(
-          [answers.map(({ headers }) => headers["connection"]), reset],
+          [responses.map(({ headers }) => headers["connection"]), reset],
           [["close"], false],
         );
       }
     }
     assert.deepEqual(
-      own.answered.map(({ path, status }) => [path, status]),
+      own.records.map(({ path, status }) => [path, status]),
       [
         ["/", 200],
         ["/nope", 404],
@@ -498,15 +499,14 @@ describe("one service", { concurrency: 8 }, () => {
         ["/nope", 404],
       ],
     );
-    own.close();
   });
 
   test("empty lines before a request are ignored", async () => {
-    const { answers } = await exchange(service.port, `\r\n\r\n${get("/")}\r\n${get("/")}`, {
+    const { responses } = await exchange(service.port, `\r\n\r\n${get("/")}\r\n${get("/")}`, {
       count: 2,
     });
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [200, 200],
     );
   });
@@ -519,30 +519,29 @@ describe("one service", { concurrency: 8 }, () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     assert.deepEqual(
-      (await client.until(1)).map(({ status, body }) => [status, body]),
+      (await client.untilResponses(1)).map(({ status, body }) => [status, body]),
       [[200, '"é"']],
     );
-    client.socket.destroy();
   });
 });
 
 describe("time limits", { concurrency: 8 }, () => {
-  let service: Started;
+  const suite = suiteScope();
+  let service: TestService;
   before(async () => {
-    service = await serveRoutes([echo], {
+    service = await serveFor(suite, [echo], {
       headersTimeoutMs: 300,
       requestTimeoutMs: 600,
       keepAliveTimeoutMs: 200,
     });
   });
-  after(() => service.close());
 
   test("a header section that comes too slowly is 408, and the connection closes", async () => {
     for (const start of ["GET /", "POST /echo HTTP/1.1\r\nHost: x\r\n"]) {
       const client = await open(service.port);
       client.send(start);
       const timer = setInterval(() => client.send("a"), 100);
-      const [answer] = await client.until(1);
+      const [answer] = await client.untilResponses(1);
       clearInterval(timer);
       assert.deepEqual([answer?.status, answer?.headers["connection"]], [408, "close"]);
       assert.match(answer?.body ?? "", /^\{"detail":"Request Timeout: /);
@@ -557,12 +556,12 @@ describe("time limits", { concurrency: 8 }, () => {
     ]) {
       const client = await open(service.port);
       client.send(request);
-      const [answer] = await client.until(1);
+      const [answer] = await client.untilResponses(1);
       assert.deepEqual([answer?.status, answer?.headers["connection"]], [408, "close"]);
       await client.untilEnded();
-      assert.equal(client.answers.length, 1);
+      assert.equal(client.responses.length, 1);
     }
-    const lines408 = service.answered.filter(
+    const lines408 = service.records.filter(
       ({ status, path }) => status === 408 && path === "/echo",
     );
     assert.equal(lines408.length, 2);
@@ -571,19 +570,20 @@ describe("time limits", { concurrency: 8 }, () => {
   test("a silent connection is closed with 408, or without a word", async () => {
     const client = await open(service.port);
     await client.untilEnded();
-    assert.ok(client.answers.every(({ status }) => status === 408));
+    assert.ok(client.responses.every(({ status }) => status === 408));
   });
 
   test("an idle connection is closed without a word", async () => {
     const client = await open(service.port);
     client.send(postEcho("1"));
-    await client.until(1);
+    await client.untilResponses(1);
     await client.untilEnded();
-    assert.deepEqual([client.answers.length, client.reset], [1, false]);
+    assert.deepEqual([client.responses.length, client.reset], [1, false]);
   });
 
-  test("a handler may take longer than the time for a request", async () => {
-    const slow = await serveRoutes(
+  test("a handler may take longer than the time for a request", async (t) => {
+    const slow = await serveFor(
+      t,
       [
         route({
           method: "GET",
@@ -593,35 +593,32 @@ describe("time limits", { concurrency: 8 }, () => {
       ],
       { headersTimeoutMs: 100, requestTimeoutMs: 200, keepAliveTimeoutMs: 100 },
     );
-    const { answers } = await exchange(slow.port, lines("GET / HTTP/1.1", "Host: x"));
+    const { responses } = await exchange(slow.port, lines("GET / HTTP/1.1", "Host: x"));
     assert.deepEqual(
-      answers.map(({ status }) => status),
+      responses.map(({ status }) => status),
       [200],
     );
-    slow.close();
   });
 });
 
-test("a connection stays open between requests for as long as the settings say", async () => {
-  const service = await serveRoutes([echo], { keepAliveTimeoutMs: 60_000 });
+test("a connection stays open between requests for as long as the settings say", async (t) => {
+  const service = await serveFor(t, [echo], { keepAliveTimeoutMs: 60_000 });
   const client = await open(service.port);
   client.send(postEcho("1"));
-  const [answer] = await client.until(1);
+  const [answer] = await client.untilResponses(1);
   assert.equal(answer?.headers["connection"], "keep-alive");
   // node:http's own default is 5 s.
   await sleep(6000);
   client.send(postEcho("2"));
-  assert.equal((await client.until(2))[1]?.body, "2");
-  client.socket.destroy();
-  service.close();
+  assert.equal((await client.untilResponses(2))[1]?.body, "2");
 });
 
-test("a connection that is idle for longer than that is closed, one whose next request is arriving is not", async () => {
-  const service = await serveRoutes([echo], { keepAliveTimeoutMs: 1, headersTimeoutMs: 10_000 });
+test("a connection that is idle for longer than that is closed, one whose next request is arriving is not", async (t) => {
+  const service = await serveFor(t, [echo], { keepAliveTimeoutMs: 1, headersTimeoutMs: 10_000 });
   const idle = await open(service.port);
   const busy = await open(service.port);
   for (const client of [idle, busy]) client.send(postEcho("1"));
-  await busy.until(1);
+  await busy.untilResponses(1);
   const request = postEcho("2").toString("latin1");
   for (const letter of request.slice(0, 40)) {
     busy.send(letter);
@@ -630,18 +627,16 @@ test("a connection that is idle for longer than that is closed, one whose next r
   await idle.untilEnded();
   assert.equal(idle.reset, false);
   busy.send(request.slice(40));
-  assert.equal((await busy.until(2))[1]?.body, "2");
-  busy.socket.destroy();
-  service.close();
+  assert.equal((await busy.untilResponses(2))[1]?.body, "2");
 });
 
-test("a client that doesn't read its answers is let go of in the end", async () => {
+test("a client that doesn't read its responses is let go of in the end", async (t) => {
   const big = route({
     method: "GET",
     path: "/",
     handler: () => ({ status: 200, headers: [], body: Buffer.alloc(1_048_576) }),
   });
-  const service = await serveRoutes([big], { headersTimeoutMs: 500, requestTimeoutMs: 500 });
+  const service = await serveFor(t, [big], { headersTimeoutMs: 500, requestTimeoutMs: 500 });
   const client = await open(service.port);
   const count = (): Promise<number> =>
     new Promise((resolve) => service.server.getConnections((_error, number) => resolve(number)));
@@ -654,7 +649,6 @@ test("a client that doesn't read its answers is let go of in the end", async () 
     }
   } finally {
     client.socket.destroy();
-    service.close();
   }
 });
 

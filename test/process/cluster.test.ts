@@ -2,33 +2,27 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { get, post, until } from "../service.ts";
 import {
+  type Client,
   countBy,
   open,
   openMany,
   outcomes,
-  type Peer,
   untilAnswered,
   untilClosed,
 } from "../support/client.ts";
-import {
-  childrenOf,
-  exitOf,
-  freePorts,
-  isAlive,
-  kill,
-  startFor,
-  workersOf,
-} from "../support/processes.ts";
+import { childrenOf, freePorts, isAlive, kill, workersOf } from "../support/processes.ts";
+import { startProgram } from "../support/program.ts";
+import { get, post } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
 describe("WORKERS=2", () => {
   test("kill -9 of a worker loses its own requests and no other, and another takes its place", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "2000" });
+    const service = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "2000" });
     const [victim = 0, survivor = 0] = await workersOf(service, 2);
-    const peers: Peer[] = [];
+    const peers: Client[] = [];
     // Which worker accepts is the kernel's choice.
     const shares = (): number[] => Object.values(countBy(peers.map(servedBy)));
     while (shares().filter((count) => count >= 5).length < 2 && peers.length < 1000) {
@@ -40,18 +34,18 @@ describe("WORKERS=2", () => {
     await sleep(300);
     process.kill(victim, "SIGKILL");
     await until(
-      () => peers.every(({ answers, closed }) => answers.length === 2 || closed),
-      "answers or ends",
+      () => peers.every(({ responses, closed }) => responses.length === 2 || closed),
+      "responses or ends",
     );
-    const lost = peers.filter(({ answers }) => answers.length === 1);
+    const lost = peers.filter(({ responses }) => responses.length === 1);
     assert.equal(
       Object.keys(countBy(lost.map(servedBy))).length,
       1,
       "the lost ones had the same worker",
     );
-    const others = peers.filter(({ answers }) => answers.length === 2);
+    const others = peers.filter(({ responses }) => responses.length === 2);
     assert.ok(
-      others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Peer)),
+      others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Client)),
       "which had no other",
     );
     assert.deepEqual(outcomes(others), { 200: others.length });
@@ -66,7 +60,7 @@ describe("WORKERS=2", () => {
   });
 
   test("workers that keep dying: it gives up after five deaths, with one line, and exits with 1", async (t) => {
-    const service = await startFor(t, { WORKERS: "2" });
+    const service = await startProgram(t, { WORKERS: "2" });
     const killed: number[] = [];
     while (service.child.exitCode === null && killed.length < 100) {
       for (const pid of childrenOf(service.pid)) {
@@ -75,7 +69,7 @@ describe("WORKERS=2", () => {
       }
       await sleep(20);
     }
-    assert.equal(await exitOf(service), 1);
+    assert.equal(await service.exit(), 1);
     assert.equal(service.events("worker_exited").length, 5);
     assert.equal(service.stderr(), "5 workers died within 10 s\n");
     await until(() => !killed.some(isAlive), "every worker to be gone");
@@ -83,7 +77,7 @@ describe("WORKERS=2", () => {
 
   test("kill -9 of the primary leaves no worker and no connection open, and frees the port", async (t) => {
     const [port = 0] = await freePorts(1);
-    const service = await startFor(t, {
+    const service = await startProgram(t, {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       PORT: String(port),
@@ -99,7 +93,7 @@ describe("WORKERS=2", () => {
   });
 
   test("SIGTERM to the whole group, twice for the workers, is one SIGTERM", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", PROCESS_DELAY_MS: "1000" });
+    const service = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "1000" });
     const workers = await workersOf(service, 2);
     const busy = await openMany(service.port, 20);
     for (const { socket } of busy) socket.write(TASK);
@@ -107,12 +101,12 @@ describe("WORKERS=2", () => {
     for (const pid of [service.pid, ...workers, ...workers]) process.kill(pid, "SIGTERM");
     await untilClosed(busy);
     assert.deepEqual(outcomes(busy), { 200: 20 });
-    assert.equal(await exitOf(service), 0);
+    assert.equal(await service.exit(), 0);
     assert.equal(service.events("worker_exited").length, 0);
   });
 
   test("SIGHUP to the whole group is for the primary", async (t) => {
-    const service = await startFor(t, { WORKERS: "2" });
+    const service = await startProgram(t, { WORKERS: "2" });
     const workers = await workersOf(service, 2);
     for (const pid of [...workers, service.pid]) process.kill(pid, "SIGHUP");
     await service.until(() => service.events("keys_reloaded").length > 0, "the reload");
@@ -123,16 +117,16 @@ describe("WORKERS=2", () => {
   });
 
   test("a worker that doesn't react is killed after the deadline; exit 1", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "300" });
+    const service = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "300" });
     const workers = await workersOf(service, 2);
     kill(workers[0] ?? 0, "SIGSTOP");
     service.child.kill("SIGTERM");
-    assert.equal(await exitOf(service), 1);
+    assert.equal(await service.exit(), 1);
     assert.deepEqual(workers.filter(isAlive), []);
   });
 
   test("a second signal leaves no worker, not even one that doesn't react", async (t) => {
-    const service = await startFor(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "600000" });
+    const service = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "600000" });
     const workers = await workersOf(service, 2);
     kill(workers[0] ?? 0, "SIGSTOP");
     service.child.kill("SIGTERM");
@@ -147,7 +141,7 @@ describe("WORKERS=2", () => {
   });
 
   test("a worker that dies while stopping is not replaced; exit 1", async (t) => {
-    const service = await startFor(t, {
+    const service = await startProgram(t, {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       SHUTDOWN_TIMEOUT_MS: "600000",
@@ -159,20 +153,20 @@ describe("WORKERS=2", () => {
     service.child.kill("SIGTERM");
     await service.until(() => service.events("draining").length === 3, "all to drain");
     for (const pid of workers) kill(pid, "SIGKILL");
-    assert.equal(await exitOf(service), 1);
+    assert.equal(await service.exit(), 1);
     assert.equal(service.events("listening").length, 1);
     await untilClosed(busy);
   });
 });
 
 /** A peer's process: the request ids that a process makes begin with the same 16 characters. */
-function servedBy({ answers }: Peer): string | undefined {
-  return answers[0]?.headers["x-request-id"]?.slice(0, 16);
+function servedBy({ responses }: Client): string | undefined {
+  return responses[0]?.headers["x-request-id"]?.slice(0, 16);
 }
 
 /** The processes that answer on the port. */
 async function serversOf(port: number): Promise<Set<string | undefined>> {
   const peers = await openMany(port, 20, get("/health", ["Connection: close"]));
   await untilClosed(peers);
-  return new Set(peers.filter(({ answers }) => answers.length > 0).map(servedBy));
+  return new Set(peers.filter(({ responses }) => responses.length > 0).map(servedBy));
 }

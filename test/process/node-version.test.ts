@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
 import { nodeVersionProblem } from "../../src/process/node-version.ts";
-import { root } from "../root.ts";
+import { root } from "../support/root.ts";
 
 type Outcome = "good" | "warned about" | "refused";
 

@@ -15,7 +15,10 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { sandboxOptions } from "../../src/process/sandbox.ts";
-import { exchange, post, program, until } from "../service.ts";
+import { exchange } from "../support/client.ts";
+import { PROGRAM } from "../support/program.ts";
+import { post } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../../src/", import.meta.url));
 const OLD_KEY = "svk_old-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -104,7 +107,7 @@ describe("the sandbox command", () => {
   const directory = makeDirectory();
   after(() => rmSync(directory, { recursive: true }));
 
-  test("prints one line that grants the program, .env and the key files by their absolute paths", () => {
+  test("prints one line that grants the PROGRAM, .env and the key files by their absolute paths", () => {
     const { stdout, stderr, status } = runSandboxCommand(directory);
     assert.deepEqual([status, stderr], [0, ""]);
     const files = [join(directory, ".env"), join(directory, "secrets/key")];
@@ -153,11 +156,11 @@ for (const workers of [1, 2]) {
       assert.equal(existsSync(join(directory, "written")), false);
     });
 
-    test("answers 200 with the key, 401 without, and serves its docs page", async () => {
+    test("responses 200 with the key, 401 without, and serves its docs page", async () => {
       assert.equal(await service.statusWith(OLD_KEY), 200);
       assert.equal(await service.statusWith(NEW_KEY), 401);
-      const { answers } = await exchange(service.port(), "GET /docs HTTP/1.1\r\nHost: x\r\n\r\n");
-      assert.equal(answers[0]?.status, 200);
+      const { responses } = await exchange(service.port(), "GET /docs HTTP/1.1\r\nHost: x\r\n\r\n");
+      assert.equal(responses[0]?.status, 200);
     });
 
     test("reads a key file again on SIGHUP after the link that leads to it has been swapped", async () => {
@@ -206,7 +209,7 @@ function runSandboxCommand(
   cwd: string,
   env: Readonly<Record<string, string>> = {},
 ): SpawnSyncReturns<string> {
-  const args = ["--no-warnings", program, "sandbox"];
+  const args = ["--no-warnings", PROGRAM, "sandbox"];
   return spawnSync(process.execPath, args, { cwd, env, encoding: "utf8", timeout: 20_000 });
 }
 
@@ -232,7 +235,7 @@ async function startSandboxed(cwd: string, workers: number): Promise<Sandboxed> 
   const variables = { WORKERS: String(workers), PORT: "0", PROCESS_DELAY_MS: "0" };
   const NODE_OPTIONS = runSandboxCommand(cwd, variables).stdout.trim();
   const probe = `data:text/javascript,${encodeURIComponent(PROBE)}`;
-  const child = spawn(process.execPath, ["--no-warnings", "--import", probe, program], {
+  const child = spawn(process.execPath, ["--no-warnings", "--import", probe, PROGRAM], {
     cwd,
     env: { ...variables, NODE_OPTIONS },
     stdio: ["ignore", "pipe", "pipe"],
@@ -253,7 +256,8 @@ async function startSandboxed(cwd: string, workers: number): Promise<Sandboxed> 
     probes: () =>
       [...stderr.matchAll(/^probe (.*)$/gm)].map(([, text = ""]) => JSON.parse(text) as Probe),
     async statusWith(key: string): Promise<number | undefined> {
-      return (await exchange(port(), post('{"status":"SUCCESS"}', [], { key }))).answers[0]?.status;
+      return (await exchange(port(), post('{"status":"SUCCESS"}', [], { key }))).responses[0]
+        ?.status;
     },
     async reload(event: string): Promise<void> {
       child.kill("SIGHUP");

@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { renderPage } from "../../src/docs/page.ts";
 import type { Context } from "../../src/http/route.ts";
 import { docsRoutes } from "../../src/routes/docs.ts";
-import { root } from "../root.ts";
-import { type Service, startService } from "../service.ts";
+import { type Program, startProgram } from "../support/program.ts";
+import { root } from "../support/root.ts";
+import { suiteScope } from "../support/scope.ts";
 
 const read = (name: string): string => readFileSync(new URL(`src/docs/${name}`, root), "utf8");
 
@@ -34,11 +35,11 @@ interface Received {
 type Fields = readonly string[];
 
 describe("the docs' routes", () => {
-  let service: Service;
+  const suite = suiteScope();
+  let service: Program;
   before(async () => {
-    service = await startService();
+    service = await startProgram(suite);
   });
-  after(() => service?.stop());
 
   async function send(method: string, path: string, fields: Fields = []): Promise<Received> {
     const headers = ["Host", "x", "Connection", "close", ...fields];

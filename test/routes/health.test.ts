@@ -3,8 +3,9 @@ import { test } from "node:test";
 
 import type { Context } from "../../src/http/route.ts";
 import { healthRoute } from "../../src/routes/health.ts";
-import { exchange } from "../service.ts";
-import { lines, serveRoutes } from "../http/start.ts";
+import { exchange } from "../support/client.ts";
+import { lines } from "../support/requests.ts";
+import { serveFor } from "../support/server.ts";
 
 test("it is GET /health, without a key, and answered however many requests are in flight", () => {
   const { method, path, dependencies, body, limited, includeInSchema } = healthRoute(() => false);
@@ -30,16 +31,16 @@ test("it is 200 while the service takes requests, and 503 when it is about to st
   }
 });
 
-test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503 with Connection: close", async () => {
+test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503 with Connection: close", async (t) => {
   let isDraining = false;
-  const service = await serveRoutes([healthRoute(() => isDraining)], { maxInFlight: 1 });
+  const service = await serveFor(t, [healthRoute(() => isDraining)], { maxInFlight: 1 });
   const ask = async (
     method: string,
     target: string,
   ): Promise<readonly [number | undefined, string | undefined, string | undefined]> => {
     const request = lines(`${method} ${target} HTTP/1.1`, "Host: x");
-    const { answers } = await exchange(service.port, request, { isHead: method === "HEAD" });
-    return [answers[0]?.status, answers[0]?.body, answers[0]?.headers["connection"]];
+    const { responses } = await exchange(service.port, request, { isHead: method === "HEAD" });
+    return [responses[0]?.status, responses[0]?.body, responses[0]?.headers["connection"]];
   };
   assert.deepEqual(await ask("GET", "/health"), [200, '{"status":"ok"}', "keep-alive"]);
   assert.deepEqual(await ask("GET", "/health?x=%"), [200, '{"status":"ok"}', "keep-alive"]);
@@ -50,5 +51,4 @@ test("on the wire it needs no key, takes HEAD, ignores a query, and turns to 503
   service.connections.startDraining();
   assert.deepEqual(await ask("GET", "/health"), [503, '{"status":"draining"}', "close"]);
   assert.deepEqual(await ask("HEAD", "/health"), [503, "", "close"]);
-  service.close();
 });

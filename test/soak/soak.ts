@@ -1,7 +1,8 @@
 import { pathToFileURL } from "node:url";
 
 import * as attacks from "../support/attacks.ts";
-import type { Measure } from "../support/attacks.ts";
+import type { Measurement } from "../support/attacks.ts";
+import { type Scope, withScope } from "../support/scope.ts";
 
 /** From 24 on, node:http takes 178 MB for 10,000 idle connections that no line of this program has touched. */
 const IDLE_LIMIT_MB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
@@ -9,20 +10,22 @@ const IDLE_LIMIT_MB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 1
 /** The defaults. */
 const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
 
+type Attack = (scope: Scope) => Promise<Measurement[]>;
+
 /** Each attack at full size, on a quiet machine. */
-const ATTACKS: Readonly<Record<string, () => Promise<Measure[]>>> = {
-  "10,000 idle connections": () =>
-    attacks.idleConnections(10_000, { limitMB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
-  "1,000 slow headers": () => attacks.slowRequests("header", 1000, TIMEOUTS),
-  "1,000 slow bodies": () => attacks.slowRequests("body", 1000, TIMEOUTS),
-  "200 slow readers of 200 answers": () => attacks.slowReaders(200, 200, 10_000),
-  "2 slow readers of 2,000 answers": () => attacks.slowReaders(2, 2000, 10_000),
-  "hostile bodies": () => attacks.bodyBombs(),
-  "64 file handles, 200 connections": () => attacks.fileHandles(64, 200, 0),
-  "1,000 connections past MAX_CONNECTIONS": () => attacks.excessConnections(1000, 2000),
-  "1,000 requests past MAX_IN_FLIGHT": () => attacks.excessRequests(1000, 2000),
-  "the log's reader is gone": () => attacks.brokenLog("closed", 30_000),
-  "the log's reader never reads": () => attacks.brokenLog("stuck", 30_000),
+const ATTACKS: Readonly<Record<string, Attack>> = {
+  "10,000 idle connections": (scope) =>
+    attacks.idleConnections(scope, 10_000, { limitMiB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
+  "1,000 slow headers": (scope) => attacks.slowRequests(scope, "header", 1000, TIMEOUTS),
+  "1,000 slow bodies": (scope) => attacks.slowRequests(scope, "body", 1000, TIMEOUTS),
+  "200 slow readers of 200 responses": (scope) => attacks.slowReaders(scope, 200, 200, 10_000),
+  "2 slow readers of 2,000 responses": (scope) => attacks.slowReaders(scope, 2, 2000, 10_000),
+  "hostile bodies": (scope) => attacks.bodyBombs(scope),
+  "64 file handles, 200 connections": (scope) => attacks.fileHandles(scope, 64, 200, 0),
+  "1,000 connections past MAX_CONNECTIONS": (scope) => attacks.excessConnections(scope, 1000, 2000),
+  "1,000 requests past MAX_IN_FLIGHT": (scope) => attacks.excessRequests(scope, 1000, 2000),
+  "the log's reader is gone": (scope) => attacks.brokenLog(scope, "closed", 30_000),
+  "the log's reader never reads": (scope) => attacks.brokenLog(scope, "stuck", 30_000),
 };
 
 const LIMIT_MS = 600_000;
@@ -37,7 +40,7 @@ async function soak(): Promise<void> {
     process.exit(1);
   }, LIMIT_MS).unref();
   for (const [name, attack] of Object.entries(ATTACKS)) {
-    for (const { what, value, limit } of await attack()) {
+    for (const { what, value, limit } of await withScope(attack)) {
       const holds = value <= limit;
       if (!holds) process.exitCode = 1;
       console.log(

@@ -1,12 +1,14 @@
-import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { get, KEY, post, until } from "../service.ts";
-import { countBy, open, openMany, type Peer, untilAnswered } from "./client.ts";
-import { launch, type Launched, residentMB } from "./processes.ts";
+import { type Client, countBy, open, openMany, statusOf, untilAnswered } from "./client.ts";
+import { cpuSeconds, residentMiB } from "./processes.ts";
+import { get, post, postHead } from "./requests.ts";
+import type { Scope } from "./scope.ts";
+import { EXEC, type ShellProgram, startInShell } from "./shell.ts";
+import { until } from "./wait.ts";
 
-/** What an attack measured: it holds when no value is over its limit. */
-export interface Measure {
+/** What an attack measured. The service holds out if no value is over its limit. */
+export interface Measurement {
   readonly what: string;
   readonly value: number;
   readonly limit: number;
@@ -14,282 +16,283 @@ export interface Measure {
 
 const TASK = post('{"status":"SUCCESS"}');
 
-/** Connections that send nothing: all are held, at a price, and nobody else notices. */
+/** Connections that send nothing. All are held, and no one else notices. */
 export async function idleConnections(
+  scope: Scope,
   count: number,
-  { limitMB, holdMs, slackMs }: { limitMB: number; holdMs: number; slackMs: number },
-): Promise<Measure[]> {
-  const service = await launch(EXEC);
-  const before = await medianOfGood(service);
-  const peers = await openMany(service.port, count);
-  const during = await medianOfGood(service);
+  { limitMiB, holdMs, slackMs }: { limitMiB: number; holdMs: number; slackMs: number },
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, EXEC);
+  const before = await medianTime(program);
+  const clients = await openMany(program.port, count);
+  const during = await medianTime(program);
   await sleep(holdMs);
-  const measures = [
-    faults("connections lost", peers, ({ closed, ended }) => closed || ended),
-    { what: "resident MB", value: residentMB(service.pid), limit: limitMB },
-    { what: "a good request slower by ms", value: during - before, limit: 5 + slackMs },
+  return [
+    countOf("connections lost", clients, ({ closed, ended }) => closed || ended),
+    { what: "resident MiB", value: residentMiB(program.pid), limit: limitMiB },
+    { what: "ms more for a good request", value: during - before, limit: 5 + slackMs },
   ];
-  return end(service, peers, measures);
 }
 
-/** Requests that arrive one byte a second, in their header section or in their body: 408 when the time is up. */
+/** The timeouts of an attack by slowness, in ms. */
+export interface SlownessOptions {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  /** What a busy machine may add to a time. */
+  readonly slackMs: number;
+}
+
+/** Requests that arrive one byte a second, in the header section or in the body: 408 in the end. */
 export async function slowRequests(
+  scope: Scope,
   part: "header" | "body",
   count: number,
-  { headersMs, requestMs, slackMs }: { headersMs: number; requestMs: number; slackMs: number },
-): Promise<Measure[]> {
-  const service = await launch(EXEC, {
+  { headersMs, requestMs, slackMs }: SlownessOptions,
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, EXEC, {
     HEADERS_TIMEOUT_MS: String(headersMs),
     REQUEST_TIMEOUT_MS: String(requestMs),
   });
-  const before = await medianOfGood(service);
-  const started = performance.now();
-  const first =
-    part === "header"
-      ? "POST /process HTTP/1.1\r\nHost: x\r\nX-Slow: "
-      : head("Content-Length: 1000");
-  const peers = await openMany(service.port, count, first);
-  const opened = performance.now() - started;
+  const before = await medianTime(program);
+  const start = performance.now();
+  const clients = await openMany(program.port, count, SLOW_STARTS[part]);
+  const openingMs = performance.now() - start;
   const drip = setInterval(() => {
-    for (const { socket, ended } of peers) if (!ended) socket.write("a");
+    for (const { socket, ended } of clients) if (!ended) socket.write("a");
   }, 1000);
-  const during = await medianOfGood(service);
+  scope.after(() => clearInterval(drip));
+  const during = await medianTime(program);
   const timeout = part === "header" ? headersMs : requestMs;
-  const limit = timeout + 1500 + opened + slackMs;
-  let last = 0;
-  for (const { socket } of peers) socket.once("end", () => (last = performance.now() - started));
-  await until(
-    () => peers.every(({ ended, closed }) => ended || closed),
-    "the slow ones to be closed",
-    limit + 10_000,
-  );
-  clearInterval(drip);
-  const measures = [
-    faults("connections without a 408", peers, ({ answers }) => answers[0]?.status !== 408),
-    { what: "closed after ms", value: last, limit },
-    { what: "a good request slower by ms", value: during - before, limit: 5 + slackMs },
+  const limit = timeout + 1500 + openingMs + slackMs;
+  await until(() => clients.every(isOver), "the slow connections to be closed", limit + 10_000);
+  const closingMs = performance.now() - start;
+  return [
+    countOf("connections without 408", clients, ({ responses }) => responses[0]?.status !== 408),
+    { what: "ms until the last one was closed", value: closingMs, limit },
+    { what: "ms more for a good request", value: during - before, limit: 5 + slackMs },
   ];
-  return end(service, peers, measures);
 }
 
+const SLOW_STARTS = {
+  header: "POST /process HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+  body: postHead(["Content-Length: 1000"]),
+} as const;
+
 /**
- * Clients that ask for much and read nothing: little is kept for them, and they are closed in the end. The kernel takes
- * some MB for each: what fits is answered, and such a connection counts as idle.
+ * Clients that request much and read nothing. Little is kept for them, and they are closed in the
+ * end. The kernel takes some MiB for each: a connection whose responses fit counts as idle.
  */
 export async function slowReaders(
+  scope: Scope,
   count: number,
   requests: number,
   timeoutMs: number,
-): Promise<Measure[]> {
+): Promise<Measurement[]> {
   const ms = String(timeoutMs);
-  const service = await launch(EXEC, {
+  const program = await startInShell(scope, EXEC, {
     REQUEST_TIMEOUT_MS: ms,
     HEADERS_TIMEOUT_MS: ms,
     KEEP_ALIVE_TIMEOUT_MS: ms,
   });
-  const before = await warmUp(service);
-  const peers = await openMany(service.port, count);
-  for (const { socket } of peers) {
+  const before = await warmUp(program);
+  const clients = await openMany(program.port, count);
+  for (const { socket } of clients) {
     socket.pause();
     socket.write(get("/openapi.json").repeat(requests));
   }
-  let most = 0;
-  // When the time is up the first time, node takes the bytes that moved since the write was begun for progress.
+  let peak = 0;
+  // At the first timeout, node:http takes what moved since the write began for progress.
   for (const stop = Date.now() + 2 * timeoutMs + 3000; Date.now() < stop; await sleep(200)) {
-    most = Math.max(most, residentMB(service.pid));
+    peak = Math.max(peak, residentMiB(program.pid));
   }
-  // Who reads now finds the end, or a reset: the rest of the answers is gone.
-  for (const { socket } of peers) socket.resume();
-  await until(() => peers.every(({ ended, closed }) => ended || closed), "the ends", 5000).catch(
-    () => {},
-  );
-  const measures = [
-    { what: "more MB", value: most - before, limit: 60 },
-    faults("connections left open", peers, ({ ended, closed }) => !ended && !closed),
+  // A client that reads now finds the end or a reset: the rest of the responses is gone.
+  for (const { socket } of clients) socket.resume();
+  await until(() => clients.every(isOver), "the ends", 5000).catch(() => {});
+  return [
+    { what: "MiB more", value: peak - before, limit: 60 },
+    countOf("connections left open", clients, (client) => !isOver(client)),
   ];
-  return end(service, peers, measures);
 }
 
-/** Bodies made to take memory: refused at once, in few words. */
-export async function bodyBombs(): Promise<Measure[]> {
-  const limit = 25;
-  const all: Measure[] = [];
+const GROWTH_LIMIT_MIB = 25;
+
+/** Bodies made to take memory. Each is rejected at once, in few words. */
+export async function bodyBombs(scope: Scope): Promise<Measurement[]> {
+  const all: Measurement[] = [];
   let growth = Infinity;
-  // V8 frees garbage when it likes, later on a loaded machine; what bombs take for certain they take from any process.
-  for (let tries = 0; tries < 3 && growth > limit; tries++) {
-    const service = await launch(EXEC);
-    const before = await warmUp(service, 4);
-    const answers = [];
-    for (const bomb of bombs()) answers.push(await sendBomb(service, bomb));
-    answers.push(
-      ...(await Promise.all(Array.from({ length: 10 }, () => sendBomb(service, spaces(16))))),
-    );
-    growth = Math.min(growth, residentMB(service.pid) - before);
-    const measures = [
-      faults(
-        "bombs not refused with 413 or 422",
-        answers,
-        ({ status }) => status !== 413 && status !== 422,
-      ),
-      {
-        what: "longest answer in bytes",
-        value: Math.max(...answers.map(({ length }) => length)),
-        limit: 1500,
-      },
-      {
-        what: "good requests not answered",
-        value: (await statusOf(service, TASK)) === 200 ? 0 : 1,
-        limit: 0,
-      },
-    ];
-    all.push(...end(service, [], measures));
+  // V8 frees garbage when it likes, later on a busy machine. What bombs take for certain, they take
+  // from any process.
+  for (let round = 0; round < 3 && growth > GROWTH_LIMIT_MIB; round += 1) {
+    const program = await startInShell(scope, EXEC);
+    const before = await warmUp(program, 4);
+    all.push(...(await sendBombs(program)));
+    growth = Math.min(growth, residentMiB(program.pid) - before);
   }
-  return [...all, { what: "more MB", value: growth, limit }];
+  return [...all, { what: "MiB more", value: growth, limit: GROWTH_LIMIT_MIB }];
+}
+
+async function sendBombs(program: ShellProgram): Promise<Measurement[]> {
+  const replies: BombReply[] = [];
+  for (const bomb of bombs()) replies.push(await sendBomb(program, bomb));
+  const atOnce = Array.from({ length: 10 }, () => sendBomb(program, spaces(16)));
+  replies.push(...(await Promise.all(atOnce)));
+  const longest = Math.max(...replies.map(({ length }) => length));
+  const good = await statusOf(program.port, TASK);
+  return [
+    countOf("bombs without 413 or 422", replies, ({ status }) => status !== 413 && status !== 422),
+    { what: "bytes of the longest response", value: longest, limit: 1500 },
+    { what: "good requests without 200", value: good === 200 ? 0 : 1, limit: 0 },
+  ];
 }
 
 /** More connections than the process may have file handles. */
 export async function fileHandles(
+  scope: Scope,
   handles: number,
   connections: number,
   slackMs: number,
-): Promise<Measure[]> {
-  const service = await launch(`ulimit -n ${handles}; exec "$@"`);
-  const peers = await openMany(service.port, connections, TASK);
-  const before = cpuSeconds(service.pid);
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, `ulimit -n ${handles}; ${EXEC}`);
+  const clients = await openMany(program.port, connections, TASK);
+  const before = cpuSeconds(program.pid);
   await sleep(3000);
-  const spent = cpuSeconds(service.pid) - before;
-  for (const { socket } of peers) socket.destroy();
+  const spent = cpuSeconds(program.pid) - before;
+  for (const { socket } of clients) socket.destroy();
   const freed = performance.now();
-  while ((await statusOf(service, TASK)) !== 200 && performance.now() - freed < 10_000)
-    await sleep(5);
-  const measures = [
+  await until(() => isServed(program.port), "a response", 10_000).catch(() => {});
+  const recoveryMs = performance.now() - freed;
+  return [
     // ps counts whole seconds; a busy loop spends three of them.
     { what: "CPU seconds spent in 3 s of waiting", value: spent, limit: 1 },
-    { what: "answers again after ms", value: performance.now() - freed, limit: 1000 + slackMs },
+    { what: "ms until the next response", value: recoveryMs, limit: 1000 + slackMs },
   ];
-  return end(service, peers, measures);
 }
 
-/** More connections than MAX_CONNECTIONS: the excess is closed at once, the rest served. */
-export async function excessConnections(most: number, count: number): Promise<Measure[]> {
-  const service = await launch(EXEC, { MAX_CONNECTIONS: String(most) });
-  const held = await openMany(service.port, most, TASK);
+async function isServed(port: number): Promise<boolean> {
+  const client = await open(port, TASK);
+  await client.until(() => client.responses.length > 0 || isOver(client), "a response");
+  client.socket.destroy();
+  return client.responses[0]?.status === 200;
+}
+
+/** More connections than MAX_CONNECTIONS. The excess is closed at once, the rest served. */
+export async function excessConnections(
+  scope: Scope,
+  limit: number,
+  count: number,
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, EXEC, { MAX_CONNECTIONS: String(limit) });
+  const held = await openMany(program.port, limit, TASK);
   await untilAnswered(held);
-  const excess = await openMany(service.port, count - most, TASK);
+  const excess = await openMany(program.port, count - limit, TASK);
   await until(() => excess.every(({ closed }) => closed), "the excess to be closed");
   for (const { socket } of held) socket.write(TASK);
   await untilAnswered(held, 2);
-  const measures = [
-    faults(
-      "connections past the limit that were answered",
-      excess,
-      ({ answers }) => answers.length > 0,
-    ),
-    faults(
-      "connections within it that were not",
-      held,
-      ({ answers }) => answers[1]?.status !== 200,
-    ),
+  return [
+    countOf("responses past the limit", excess, ({ responses }) => responses.length > 0),
+    countOf("failures within it", held, ({ responses }) => responses[1]?.status !== 200),
   ];
-  return end(service, held, measures);
 }
 
-/** More requests than MAX_IN_FLIGHT: the excess gets 503 while the rest is in the making. */
-export async function excessRequests(most: number, count: number): Promise<Measure[]> {
-  const service = await launch(EXEC, { MAX_IN_FLIGHT: String(most), PROCESS_DELAY_MS: "3000" });
-  const peers = await openMany(service.port, count, TASK);
-  const refused = (): Peer[] => peers.filter(({ answers }) => answers[0]?.status === 503);
-  await until(() => refused().length === count - most, "the excess to be refused");
-  const healthy = await statusOf(service, get("/health"));
-  const early = peers.filter(({ answers }) => answers[0]?.status === 200).length;
-  const vague = refused().filter(
-    ({ answers }) => answers[0]?.headers["retry-after"] !== "1",
-  ).length;
-  await untilAnswered(peers);
-  const served = peers.filter(({ answers }) => answers[0]?.status === 200).length;
-  const measures = [
-    { what: "answers of 200 before the excess was refused", value: early, limit: 0 },
-    { what: "answers of 503 without Retry-After", value: vague, limit: 0 },
-    { what: "requests within the limit that were not served", value: most - served, limit: 0 },
-    { what: "answers of /health other than 200", value: healthy === 200 ? 0 : 1, limit: 0 },
-  ];
-  return end(service, peers, measures);
-}
-
-/** Nobody takes the log: its reader has gone, or is there and never reads. */
-export async function brokenLog(reader: "closed" | "stuck", requests: number): Promise<Measure[]> {
-  const service = await launch(
-    `"$@" | { grep -m 1 listening; ${reader === "stuck" ? "exec sleep 600;" : ""} }`,
+/** More requests than MAX_IN_FLIGHT. The excess gets 503 while the rest is in progress. */
+export async function excessRequests(
+  scope: Scope,
+  limit: number,
+  count: number,
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, EXEC, {
+    MAX_IN_FLIGHT: String(limit),
+    PROCESS_DELAY_MS: "3000",
+  });
+  const clients = await openMany(program.port, count, TASK);
+  const withStatus = (status: number): Client[] =>
+    clients.filter(({ responses }) => responses[0]?.status === status);
+  await until(() => withStatus(503).length === count - limit, "the excess to be rejected");
+  const health = await statusOf(program.port, get("/health"));
+  const early = withStatus(200).length;
+  const vague = withStatus(503).filter(
+    ({ responses }) => responses[0]?.headers["retry-after"] !== "1",
   );
-  const before = await warmUp(service);
-  const statuses = await sendMany(service, requests);
-  const measures = [
-    { what: "requests not answered with 200", value: requests - (statuses["200"] ?? 0), limit: 0 },
-    { what: "more MB", value: residentMB(service.pid) - before, limit: 60 },
+  await untilAnswered(clients);
+  const served = withStatus(200).length;
+  return [
+    { what: "200 before the excess was rejected", value: early, limit: 0 },
+    { what: "503 without Retry-After", value: vague.length, limit: 0 },
+    { what: "requests within the limit without 200", value: limit - served, limit: 0 },
+    { what: "responses of /health other than 200", value: health === 200 ? 0 : 1, limit: 0 },
   ];
-  return end(service, [], measures);
 }
 
-const EXEC = 'exec "$@"';
+/** No one takes the log: its reader is gone, or never reads. */
+export async function brokenLog(
+  scope: Scope,
+  reader: "closed" | "stuck",
+  requests: number,
+): Promise<Measurement[]> {
+  const stay = reader === "stuck" ? "exec sleep 600;" : "";
+  const program = await startInShell(scope, `"$@" | { grep -m 1 listening; ${stay} }`);
+  const before = await warmUp(program);
+  const statuses = await sendMany(program, requests);
+  const growth = residentMiB(program.pid) - before;
+  return [
+    { what: "requests without 200", value: requests - (statuses["200"] ?? 0), limit: 0 },
+    { what: "MiB more", value: growth, limit: 60 },
+  ];
+}
 
 /**
- * Ordinary traffic, small and large, until V8 keeps the room for young objects and for garbage buffers that it likes to
- * have (tens of MB): what an attack takes on top of that is the attack's. Returns the most MB that were resident.
+ * Ordinary traffic, small and large, until V8 keeps the room that it likes to have for young
+ * objects and garbage (tens of MiB). What an attack takes on top of that is the attack's. Returns
+ * the peak of the resident memory, in MiB.
  */
-async function warmUp(service: Launched, rounds = 1): Promise<number> {
+async function warmUp(program: ShellProgram, rounds = 1): Promise<number> {
   const upload = post(`{"status":"SUCCESS","padding":"${"x".repeat(1_000_000)}"}`);
-  let most = 0;
-  for (let round = 0; round < rounds; round++) {
-    await sendMany(service, 3000);
-    for (let i = 0; i < 30; i++)
-      await Promise.all(Array.from({ length: 10 }, () => statusOf(service, upload)));
-    most = Math.max(most, residentMB(service.pid));
+  let peak = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    await sendMany(program, 3000);
+    for (let batch = 0; batch < 30; batch += 1) {
+      await Promise.all(Array.from({ length: 10 }, () => statusOf(program.port, upload)));
+    }
+    peak = Math.max(peak, residentMiB(program.pid));
   }
-  return most;
+  return peak;
 }
 
-/** Sends requests on 20 connections, 10 at a time on each; returns how many answers there were of each status. */
-async function sendMany({ port }: Launched, requests: number): Promise<Record<string, number>> {
-  const peers = await openMany(port, 20);
+/** Sends requests on 20 connections, 10 at a time on each. Returns how many got which status. */
+async function sendMany(program: ShellProgram, requests: number): Promise<Record<string, number>> {
+  const clients = await openMany(program.port, 20);
   const statuses: (number | undefined)[] = [];
-  while (statuses.length < requests && peers.every(({ closed }) => !closed)) {
-    const batch = Math.min(10, Math.ceil((requests - statuses.length) / peers.length));
-    for (const { socket } of peers) socket.write(Buffer.concat(Array(batch).fill(TASK)));
-    await until(
-      () => peers.every(({ answers, closed }) => answers.length === batch || closed),
-      "answers",
-    );
-    for (const { answers } of peers)
-      statuses.push(...answers.splice(0).map(({ status }) => status));
+  while (statuses.length < requests && clients.every(({ closed }) => !closed)) {
+    const batch = Math.min(10, Math.ceil((requests - statuses.length) / clients.length));
+    const bytes = Buffer.concat(Array<Buffer>(batch).fill(TASK));
+    for (const { socket } of clients) socket.write(bytes);
+    const isDone = ({ responses, closed }: Client): boolean => responses.length === batch || closed;
+    await until(() => clients.every(isDone), "responses");
+    for (const { responses } of clients) {
+      statuses.push(...responses.splice(0).map(({ status }) => status));
+    }
   }
-  for (const { socket } of peers) socket.destroy();
+  for (const { socket } of clients) socket.destroy();
   return countBy(statuses.slice(0, requests));
 }
 
-/** The status of the answer to one request on a connection of its own. */
-async function statusOf({ port }: Launched, request: string | Buffer): Promise<number | undefined> {
-  const peer = await open(port, request);
-  await until(() => peer.answers.length > 0 || peer.closed, "an answer");
-  peer.socket.destroy();
-  return peer.answers[0]?.status;
-}
-
-/** The median time in ms of an ordinary request, with a connection of its own. */
-async function medianOfGood(service: Launched): Promise<number> {
+/** The median time of a good request on a connection of its own, in ms. */
+async function medianTime({ port }: ShellProgram): Promise<number> {
   const times: number[] = [];
-  for (let i = 0; i < 40; i++) {
-    const started = performance.now();
-    if ((await statusOf(service, get("/health"))) !== 200)
-      throw new Error("a good request had no answer");
-    times.push(performance.now() - started);
+  for (let i = 0; i < 40; i += 1) {
+    const start = performance.now();
+    const status = await statusOf(port, get("/health"));
+    if (status !== 200) throw new Error(`a good request got ${status}`);
+    times.push(performance.now() - start);
     await sleep(10);
   }
-  return times.sort((a, b) => a - b)[20] ?? Infinity;
+  times.sort((a, b) => a - b);
+  return times[20] ?? Infinity;
 }
 
-/** Hostile bodies, in the pieces in which they are sent. */
+/** Hostile bodies, each in the pieces in which it is sent. */
 function* bombs(): Generator<Iterable<Buffer>> {
-  yield [head("Content-Length: 1073741824")];
+  yield [postHead(["Content-Length: 1073741824"])];
   yield spaces(64);
   yield [post(`{"status":${"[".repeat(100_000)}${"]".repeat(100_000)}}`)];
   yield [post("[".repeat(400_000))];
@@ -297,65 +300,43 @@ function* bombs(): Generator<Iterable<Buffer>> {
   yield [post(`{${Array.from({ length: 80_000 }, (_, i) => `"k${i}":1`).join(",")}}`)];
 }
 
-/** A chunked body of so many MiB of blanks. */
+/** A chunked body of `count` MiB of blanks. */
 function* spaces(count: number): Generator<Buffer> {
-  yield head("Transfer-Encoding: chunked");
-  const chunk = Buffer.concat([
-    Buffer.from("100000\r\n"),
-    Buffer.alloc(1_048_576, " "),
-    Buffer.from("\r\n"),
-  ]);
-  for (let i = 0; i < count; i++) yield chunk;
+  yield postHead(["Transfer-Encoding: chunked"]);
+  const blanks = Buffer.alloc(1_048_576, " ");
+  const chunk = Buffer.concat([Buffer.from("100000\r\n"), blanks, Buffer.from("\r\n")]);
+  for (let i = 0; i < count; i += 1) yield chunk;
   yield Buffer.from("0\r\n\r\n");
 }
 
-function head(field: string): Buffer {
-  const lines = [
-    "POST /process HTTP/1.1",
-    "Host: x",
-    `X-API-Key: ${KEY}`,
-    "Content-Type: application/json",
-    field,
-  ];
-  return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
+interface BombReply {
+  readonly status: number;
+  /** Of the body, in characters. */
+  readonly length: number;
 }
 
-/** Sends pieces for as long as the service takes them; the answer's status and the length of its body. */
-async function sendBomb(
-  { port }: Launched,
-  pieces: Iterable<Buffer>,
-): Promise<{ status: number; length: number }> {
-  const peer = await open(port);
+/** Sends pieces for as long as the service takes them. */
+async function sendBomb({ port }: ShellProgram, pieces: Iterable<Buffer>): Promise<BombReply> {
+  const client = await open(port);
   for (const piece of pieces) {
-    if (peer.closed) break;
-    if (peer.socket.write(piece)) continue;
+    if (client.closed) break;
+    if (client.socket.write(piece)) continue;
     await new Promise((resolve) => {
-      peer.socket.once("drain", resolve);
-      peer.socket.once("close", resolve);
+      client.socket.once("drain", resolve);
+      client.socket.once("close", resolve);
     });
   }
-  await until(() => peer.answers.length > 0 || peer.closed, "an answer");
-  peer.socket.destroy();
-  return { status: peer.answers[0]?.status ?? 0, length: peer.answers[0]?.body.length ?? 0 };
+  await client.until(() => client.responses.length > 0 || client.closed, "a response");
+  client.socket.destroy();
+  const { status = 0, body = "" } = client.responses[0] ?? {};
+  return { status, length: body.length };
 }
 
-/** How many of the items are at fault: none may be. */
-function faults<T>(what: string, items: readonly T[], isAtFault: (item: T) => boolean): Measure {
-  return { what, value: items.filter(isAtFault).length, limit: 0 };
+/** How many items there are of a kind that there must not be. */
+function countOf<T>(what: string, items: readonly T[], isBad: (item: T) => boolean): Measurement {
+  return { what, value: items.filter(isBad).length, limit: 0 };
 }
 
-/** What `ps` says a process has used. */
-function cpuSeconds(pid: number): number {
-  const time = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" });
-  return time
-    .trim()
-    .split(/[:-]/)
-    .reduce((sum, part) => sum * 60 + Number(part), 0);
-}
-
-/** Ends what an attack has opened, and passes on what it measured. */
-function end(service: Launched, peers: readonly Peer[], measures: Measure[]): Measure[] {
-  for (const { socket } of peers) socket.destroy();
-  service.end();
-  return measures;
+function isOver({ ended, closed }: Client): boolean {
+  return ended || closed;
 }

@@ -1,118 +1,279 @@
+import { EventEmitter } from "node:events";
 import { connect, type Socket } from "node:net";
 
-import { type Answer, parseAnswers, until } from "../service.ts";
+/** One parsed response. */
+export interface RawResponse {
+  /** NaN if the status line is not one of HTTP/1.1. */
+  readonly status: number;
+  /** Values by names in lower case. Those of a repeated field are joined with ", ". */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
 
-/** One connection of a client that sends what it likes, when it likes. */
-export class Peer {
+/** How a client connects. */
+export interface ClientOptions {
+  /** The client's side stays open when the service closes its own. */
+  readonly allowHalfOpen?: boolean;
+  /** The responses are to HEAD requests: they have no body. */
+  readonly isHead?: boolean;
+}
+
+/** Longer than anything should take on a busy machine: a bound, not a measurement. */
+const LIMIT_MS = 20_000;
+
+/** One connection of a client that sends any bytes at any time. */
+export class Client {
   readonly socket: Socket;
-  /** The whole answers so far, interim ones too, in their order. */
-  readonly answers: Answer[] = [];
-  /** All that has arrived, one character per byte. */
-  text = "";
+  /** The whole responses so far in their order, interim ones too. */
+  readonly responses: RawResponse[] = [];
   /** The service has closed its side. */
   ended = false;
-  /** The connection was reset, or never came about. */
+  /** The connection was reset, or refused. */
   reset = false;
   closed = false;
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #parser: ResponseParser;
+  readonly #chunks: Buffer[] = [];
+  readonly #events = new EventEmitter().setMaxListeners(0);
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, isHead = false) {
     this.socket = socket;
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
-    socket.on("end", () => (this.ended = true));
-    socket.on("error", () => (this.reset = true));
-    socket.on("close", () => (this.closed = true));
+    this.#parser = new ResponseParser(isHead);
+    socket.on("data", (chunk: Buffer) => {
+      this.#chunks.push(chunk);
+      this.responses.push(...this.#parser.push(chunk));
+      this.#events.emit("change");
+    });
+    socket.on("end", () => {
+      this.ended = true;
+      this.#events.emit("change");
+    });
+    socket.on("error", () => {
+      this.reset = true;
+    });
+    socket.on("close", () => {
+      this.closed = true;
+      this.#events.emit("change");
+    });
   }
 
+  /** All that has arrived, one character per byte. */
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString("latin1");
+  }
+
+  /** Sends bytes; text with one byte per character. */
   send(bytes: string | Buffer): void {
     this.socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
   }
 
-  /** Resolves to the answers when there are `count`; rejects after 20 s. */
-  async until(count: number): Promise<Answer[]> {
-    await until(() => this.answers.length >= count, `${count} answers, not ${this.answers.length}`);
-    return this.answers;
+  /** Resolves when `condition` holds. Rejects after `limitMs`. */
+  until(condition: () => boolean, what: string, limitMs = LIMIT_MS): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (!condition()) return;
+        stopWaiting();
+        resolve();
+      };
+      const giveUp = (): void => {
+        stopWaiting();
+        const statuses = this.responses.map(({ status }) => status).join(", ");
+        reject(new Error(`waited too long for ${what}; statuses so far: ${statuses}`));
+      };
+      const timer = setTimeout(giveUp, limitMs);
+      const stopWaiting = (): void => {
+        clearTimeout(timer);
+        this.#events.off("change", check);
+      };
+      this.#events.on("change", check);
+      check();
+    });
   }
 
+  /** Resolves to the responses when there are `count`. */
+  async untilResponses(count = 1): Promise<readonly RawResponse[]> {
+    await this.until(() => this.responses.length >= count, `${count} responses`);
+    return this.responses;
+  }
+
+  /** Resolves when the service has closed its side. */
   untilEnded(): Promise<void> {
-    return until(() => this.ended || this.closed, "the end");
+    return this.until(() => this.ended || this.closed, "the end of the connection");
   }
 
-  #take(chunk: Buffer): void {
-    this.text += chunk.toString("latin1");
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    for (;;) {
-      const end = this.#pending.indexOf("\r\n\r\n");
-      if (end === -1) return;
-      const length = Number(
-        /\r\nContent-Length: (\d+)/i.exec(this.#pending.toString("latin1", 0, end))?.[1] ?? 0,
-      );
-      const whole = end + 4 + length;
-      if (this.#pending.length < whole) return;
-      this.answers.push(...parseAnswers(this.#pending.subarray(0, whole)));
-      this.#pending = this.#pending.subarray(whole);
-    }
+  /** Resolves when the connection is closed. */
+  untilClosed(limitMs = LIMIT_MS): Promise<void> {
+    return this.until(() => this.closed, "the connection to be closed", limitMs);
   }
 }
 
 /**
- * Opens a connection to a port of 127.0.0.1, and sends `first`; a refused one is `reset` and `closed`. With
- * `allowHalfOpen` the client's side stays open when the service closes its own.
+ * Opens a connection to a port of 127.0.0.1 and sends `first`. A refused one is `reset` and
+ * `closed`.
  */
 export function open(
   port: number,
   first: string | Buffer = "",
-  { allowHalfOpen = false } = {},
-): Promise<Peer> {
+  { allowHalfOpen = false, isHead = false }: ClientOptions = {},
+): Promise<Client> {
   return new Promise((resolve) => {
-    // A test that fails leaves it behind: it must not keep its process from ending.
+    // An open connection must not keep the process of a failed test from ending.
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen }).unref();
-    const peer = new Peer(socket);
+    const client = new Client(socket, isHead);
     socket.on("connect", () => {
-      if (first.length > 0) peer.send(first);
-      resolve(peer);
+      if (first.length > 0) client.send(first);
+      resolve(client);
     });
-    socket.on("close", () => resolve(peer));
+    socket.on("close", () => resolve(client));
   });
 }
 
-/** Opens `count` connections, some at a time so that the listen queue is not what is tested. */
+/** Opens `count` connections, some at a time so as not to test the listen queue. */
 export async function openMany(
   port: number,
   count: number,
   first: string | Buffer = "",
-): Promise<Peer[]> {
-  const peers: Peer[] = [];
-  while (peers.length < count) {
-    const batch = Math.min(100, count - peers.length);
-    peers.push(...(await Promise.all(Array.from({ length: batch }, () => open(port, first)))));
+): Promise<Client[]> {
+  const clients: Client[] = [];
+  while (clients.length < count) {
+    const batch = Math.min(100, count - clients.length);
+    clients.push(...(await Promise.all(Array.from({ length: batch }, () => open(port, first)))));
   }
-  return peers;
+  return clients;
 }
 
-/** Resolves when every peer has `count` answers; rejects after 20 s. */
-export function untilAnswered(peers: readonly Peer[], count = 1): Promise<void> {
-  return until(
-    () => peers.every(({ answers }) => answers.length >= count),
-    `${count} answers on each connection`,
-  );
+/** The responses on one connection, and how it ended. */
+export interface Exchanged {
+  readonly responses: readonly RawResponse[];
+  /** Whether the service closed the connection. */
+  readonly closed: boolean;
+  /** Whether it was reset. */
+  readonly reset: boolean;
 }
 
-/** Resolves when every peer's connection is closed; rejects after `limitMs`. */
-export function untilClosed(peers: readonly Peer[], limitMs = 20_000): Promise<void> {
-  return until(() => peers.every(({ closed }) => closed), "every connection to be closed", limitMs);
+/** What `exchange` waits for. */
+export interface ExchangeOptions extends ClientOptions {
+  /** How many final responses; 1 by default. */
+  readonly count?: number;
+  /** Also wait until the service closes the connection. */
+  readonly close?: boolean;
+  /** Reject after this many ms. */
+  readonly limitMs?: number;
+}
+
+/**
+ * Sends bytes on a connection of its own, and resolves when the responses are there or the
+ * connection is closed.
+ */
+export async function exchange(
+  port: number,
+  bytes: string | Buffer,
+  { count = 1, close = false, limitMs = LIMIT_MS, ...options }: ExchangeOptions = {},
+): Promise<Exchanged> {
+  const client = await open(port, bytes, options);
+  const isDone = (): boolean => {
+    if (client.closed) return true;
+    if (close && !client.ended) return false;
+    return client.responses.filter(({ status }) => status >= 200).length >= count;
+  };
+  await client.until(isDone, close ? "the connection to be closed" : `${count} responses`, limitMs);
+  client.socket.destroy();
+  const { responses, ended, closed, reset } = client;
+  return { responses, closed: ended || closed, reset };
+}
+
+/** The one response to a request on a connection of its own. Throws if there is none, or a second. */
+export async function request(
+  port: number,
+  bytes: string | Buffer,
+  options: ExchangeOptions = {},
+): Promise<RawResponse & { readonly closed: boolean }> {
+  const { responses, closed } = await exchange(port, bytes, options);
+  const [response, ...others] = responses;
+  if (response === undefined || others.length > 0) {
+    throw new Error(`${responses.length} responses instead of one`);
+  }
+  return { ...response, closed };
+}
+
+/** The status of the one response to a request on a connection of its own. */
+export async function statusOf(port: number, bytes: string | Buffer): Promise<number> {
+  return (await request(port, bytes)).status;
+}
+
+/** Resolves when each client has `count` responses. */
+export async function untilAnswered(clients: readonly Client[], count = 1): Promise<void> {
+  await Promise.all(clients.map((client) => client.untilResponses(count)));
+}
+
+/** Resolves when each client's connection is closed. Rejects after `limitMs`. */
+export async function untilClosed(clients: readonly Client[], limitMs = LIMIT_MS): Promise<void> {
+  await Promise.all(clients.map((client) => client.untilClosed(limitMs)));
 }
 
 /** How many of the values there are of each kind, as in `{"200": 3}`. */
 export function countBy(values: readonly (string | number | undefined)[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const value of values) counts[String(value)] = (counts[String(value)] ?? 0) + 1;
+  for (const value of values) {
+    const name = String(value);
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
   return counts;
 }
 
-/** The status of each peer's last answer, "reset", or "none". */
-export function outcomes(peers: readonly Peer[]): Record<string, number> {
-  return countBy(
-    peers.map(({ answers, reset }) => (reset ? "reset" : (answers.at(-1)?.status ?? "none"))),
-  );
+/** How many clients have which outcome: the status of the last response, "reset" or "none". */
+export function outcomes(clients: readonly Client[]): Record<string, number> {
+  return countBy(clients.map(outcomeOf));
+}
+
+function outcomeOf({ responses, reset }: Client): string | number {
+  if (reset) return "reset";
+  return responses.at(-1)?.status ?? "none";
+}
+
+/** Finds responses in the bytes of a connection, which may be cut anywhere. */
+class ResponseParser {
+  readonly #isHead: boolean;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(isHead: boolean) {
+    this.#isHead = isHead;
+  }
+
+  /** The responses that are complete with this chunk. */
+  push(chunk: Buffer): RawResponse[] {
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const responses: RawResponse[] = [];
+    for (let next = this.#shift(); next !== undefined; next = this.#shift()) responses.push(next);
+    return responses;
+  }
+
+  #shift(): RawResponse | undefined {
+    const headEnd = this.#rest.indexOf("\r\n\r\n");
+    if (headEnd === -1) return undefined;
+    const [statusLine = "", ...fields] = this.#rest.toString("latin1", 0, headEnd).split("\r\n");
+    const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1] ?? NaN);
+    const headers = parseFields(fields);
+    const start = headEnd + 4;
+    const end = start + (this.#hasBody(status) ? Number(headers["content-length"] ?? 0) : 0);
+    if (this.#rest.length < end) return undefined;
+    const body = this.#rest.toString("utf8", start, end);
+    this.#rest = this.#rest.subarray(end);
+    return { status, headers, body };
+  }
+
+  #hasBody(status: number): boolean {
+    return !this.#isHead && status >= 200 && status !== 204 && status !== 304;
+  }
+}
+
+function parseFields(lines: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    // A field that is sent twice would hide in a plain record.
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  }
+  return headers;
 }

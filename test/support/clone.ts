@@ -6,7 +6,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { root } from "../root.ts";
+import { root } from "./root.ts";
 
 const repository = fileURLToPath(root);
 const packages = join(repository, "node_modules");

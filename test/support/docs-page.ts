@@ -1,4 +1,5 @@
-import { type Service, startService } from "../service.ts";
+import { type Program, startProgram } from "./program.ts";
+import type { Scope } from "./scope.ts";
 import { type Browser, launch } from "./browser.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 
@@ -25,11 +26,11 @@ export const COUNT_VISIBLE = `
 
 /** The docs page of a service, in a browser, behind a proxy that sees the page's requests. */
 export class DocsPage {
-  readonly service: Service;
+  readonly service: Program;
   readonly proxy: Proxy;
   readonly browser: Browser;
 
-  constructor(service: Service, proxy: Proxy, browser: Browser) {
+  constructor(service: Program, proxy: Proxy, browser: Browser) {
     this.service = service;
     this.proxy = proxy;
     this.browser = browser;
@@ -92,8 +93,8 @@ export class DocsPage {
 }
 
 /** Starts a service, a proxy in front of it, and a browser. */
-export async function startDocsPage(): Promise<DocsPage> {
-  const service = await startService();
+export async function startDocsPage(scope: Scope): Promise<DocsPage> {
+  const service = await startProgram(scope);
   const proxy = await startProxy(service.port);
   const browser = await launch();
   await browser.devtools("Page.addScriptToEvaluateOnNewDocument", { source: OBSERVE });

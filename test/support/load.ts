@@ -1,70 +1,82 @@
 import { Agent, request } from "node:http";
 
-import { KEY } from "../service.ts";
+import { KEY } from "./requests.ts";
 
 /** Requests that go on until stop(). */
 export interface Load {
-  /** How many have been answered or have failed. */
+  /** How many have their response or have failed. */
   readonly done: number;
-  /** How many answers there were of each status. */
+  /** How many responses there were of each status. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** How many requests had no answer, by the code of the error. */
+  /** How many requests got no response, by the code of the error. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Resolves when the last answer is in. */
+  /** Resolves after the last response. */
   stop(): Promise<Load>;
 }
 
-/** Each of `connections` clients sends one `POST /process` after the other, as an ordinary HTTP client does. */
-export function startLoad(port: number, { connections = 8, pauseMs = 0 } = {}): Load {
+/** How a load is put on a service. */
+export interface LoadOptions {
+  /** How many clients there are. */
+  readonly connections?: number;
+  /** How long a client waits after each response, in ms. */
+  readonly pauseMs?: number;
+}
+
+/** Each client sends one `POST /process` after the other, as ordinary HTTP clients do. */
+export function startLoad(port: number, { connections = 8, pauseMs = 0 }: LoadOptions = {}): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const statuses: Record<string, number> = {};
   const errors: Record<string, number> = {};
-  let stopped = false;
+  let isStopped = false;
   const load = {
     done: 0,
     statuses,
     errors,
     async stop(): Promise<Load> {
-      stopped = true;
+      isStopped = true;
       await clients;
       agent.destroy();
       return load;
     },
   };
-  const client = async (): Promise<void> => {
-    while (!stopped) {
-      const { status, code } = await sendTask(port, agent);
-      if (status === undefined) errors[code] = (errors[code] ?? 0) + 1;
-      else statuses[status] = (statuses[status] ?? 0) + 1;
+  const run = async (): Promise<void> => {
+    while (!isStopped) {
+      const outcome = await sendTask(port, agent);
+      if ("status" in outcome) count(statuses, outcome.status);
+      else count(errors, outcome.errorCode);
       load.done += 1;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
-  const clients = Promise.all(Array.from({ length: connections }, client));
+  const clients = Promise.all(Array.from({ length: connections }, run));
   return load;
 }
 
 const TASK = '{"status":"SUCCESS"}';
 
-/** The status of the answer, or the code of the error instead of one. */
-function sendTask(port: number, agent: Agent): Promise<{ status?: number; code: string }> {
+type Outcome = { readonly status: number } | { readonly errorCode: string };
+
+function sendTask(port: number, agent: Agent): Promise<Outcome> {
   const headers = {
     "X-API-Key": KEY,
     "Content-Type": "application/json",
     "Content-Length": TASK.length,
   };
+  const options = { port, host: "127.0.0.1", method: "POST", path: "/process", agent, headers };
   return new Promise((resolve) => {
-    const fail = ({ code, message }: NodeJS.ErrnoException): void =>
-      resolve({ code: code ?? message });
-    const task = request(
-      { port, host: "127.0.0.1", method: "POST", path: "/process", agent, headers },
-      (answer) => {
-        answer.resume();
-        answer.on("error", fail);
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, code: "" }));
-      },
-    );
+    const fail = ({ code, message }: NodeJS.ErrnoException): void => {
+      resolve({ errorCode: code ?? message });
+    };
+    const task = request(options, (response) => {
+      response.resume();
+      response.on("error", fail);
+      response.on("end", () => resolve({ status: response.statusCode ?? 0 }));
+    });
     task.on("error", fail);
     task.end(TASK);
   });
+}
+
+function count(counts: Record<string, number>, name: string | number): void {
+  counts[name] = (counts[name] ?? 0) + 1;
 }

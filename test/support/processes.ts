@@ -1,81 +1,22 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { TestContext } from "node:test";
+import { createServer } from "node:net";
 
-import { KEY, program, type Service, startService, until, type Variables } from "../service.ts";
+import { until } from "./wait.ts";
 
-/** A service that a shell has started. */
-export interface Launched {
-  readonly pid: number;
-  readonly port: number;
-  /** Ends it and whatever the shell has started besides; so does the end of this process. */
-  end(): void;
+const children = new Set<ChildProcess>();
+
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+/** Kills a child that still runs when this process ends. */
+export function killAtExit(child: ChildProcess): void {
+  children.add(child);
+  child.once("exit", () => children.delete(child));
 }
 
-/** Starts the program as `"$@"` in a shell script, which passes on the `listening` line. */
-export async function launch(script: string, variables: Variables = {}): Promise<Launched> {
-  const directory = mkdtempSync(join(tmpdir(), "service-"));
-  // A process group of its own, so that all of it can be ended.
-  const shell = spawn("sh", ["-c", script, "sh", process.execPath, program], {
-    cwd: directory,
-    detached: true,
-    env: {
-      PATH: process.env["PATH"],
-      SERVICE_API_KEY: KEY,
-      PORT: "0",
-      PROCESS_DELAY_MS: "0",
-      ...variables,
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  shell.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const read = (name: string): number =>
-    Number(new RegExp(`"listening".*"${name}":(\\d+)`).exec(output)?.[1] ?? 0);
-  // An attack that fails must neither hold up this process nor outlive it.
-  shell.unref();
-  (shell.stdout as Socket).unref();
-  const end = (): void => {
-    process.off("exit", end);
-    kill(-(shell.pid ?? 0), "SIGKILL");
-    rmSync(directory, { recursive: true, force: true });
-  };
-  process.on("exit", end);
-  await until(() => read("port") !== 0, "the service to listen");
-  return { pid: read("pid"), port: read("port"), end };
-}
-
-/** Starts a service that ends with the test, however that goes. */
-export async function startFor(t: TestContext, variables: Variables = {}): Promise<Service> {
-  const service = await startService(variables);
-  endWith(t, service);
-  return service;
-}
-
-/** Ends a service, its workers too, when the test ends. */
-export function endWith(t: TestContext, service: Service): void {
-  t.after(async () => {
-    for (const pid of [...childrenOf(service.pid), service.pid])
-      if (isAlive(pid)) kill(pid, "SIGKILL");
-    await service.stop();
-  });
-}
-
-/** The exit code, or the signal that ended the service; it is killed when it has not ended within 20 s. */
-export async function exitOf(service: Service): Promise<number | string> {
-  const timer = setTimeout(() => {
-    for (const pid of [...childrenOf(service.pid), service.pid]) kill(pid, "SIGKILL");
-  }, 20_000);
-  const code = await service.exit;
-  clearTimeout(timer);
-  return code;
-}
-
-/** Sends a signal to a process; to none where it is gone. */
+/** Sends a signal to a process, if it is still there. A negative pid is that of a group. */
 export function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -84,52 +25,75 @@ export function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** The pids of a process's children, zombies not counted. */
+/** The pids of a process's children, without zombies. */
 export function childrenOf(pid: number): number[] {
   return processes()
-    .filter(({ parent, state }) => parent === pid && !state.startsWith("Z"))
+    .filter(({ parent }) => parent === pid)
     .map((one) => one.pid);
 }
 
-/** The pids of the service's workers, when there are `count`. */
-export async function workersOf({ pid }: Service, count: number): Promise<number[]> {
+/** The pids of the program's workers, when there are `count`. */
+export async function workersOf({ pid }: { pid: number }, count: number): Promise<number[]> {
   await until(() => childrenOf(pid).length === count, `${count} workers`);
   return childrenOf(pid);
 }
 
-/** Whether the process is there; a zombie is not. */
+/** Whether a process is there and not a zombie. */
 export function isAlive(pid: number): boolean {
-  return processes().some((one) => one.pid === pid && !one.state.startsWith("Z"));
+  return processes().some((one) => one.pid === pid);
 }
 
-/** The resident memory of a process in MB. */
-export function residentMB(pid: number): number {
-  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) / 1024;
+/** The resident memory of a process in MiB. */
+export function residentMiB(pid: number): number {
+  return Number(ps(["-o", "rss=", "-p", String(pid)])) / 1024;
 }
 
-/** All processes, by what `ps` says on Linux and macOS alike. */
-function processes(): { pid: number; parent: number; state: string }[] {
-  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid=,state="], { encoding: "utf8" });
-  return table
+/** The CPU time that a process has used, in whole seconds. */
+export function cpuSeconds(pid: number): number {
+  // [[dd-]hh:]mm:ss
+  const parts = ps(["-o", "time=", "-p", String(pid)])
     .trim()
-    .split("\n")
-    .map((line) => {
-      const [pid, parent, state = ""] = line.trim().split(/\s+/);
-      return { pid: Number(pid), parent: Number(parent), state };
-    });
+    .split(/[:-]/)
+    .map(Number);
+  return parts.reduce((sum, part) => sum * 60 + part, 0);
 }
 
-/** Ports that nobody has, and that nobody is given who asks for any: they lie below those (32,768 and up on Linux). */
+interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+}
+
+/** All processes but zombies. */
+function processes(): ProcessEntry[] {
+  const rows = ps(["-A", "-o", "pid=,ppid=,state="]).trim().split("\n");
+  return rows.flatMap((row) => {
+    const [pid, parent, state = ""] = row.trim().split(/\s+/);
+    return state.startsWith("Z") ? [] : [{ pid: Number(pid), parent: Number(parent) }];
+  });
+}
+
+/** Runs `ps` with options that Linux and macOS share. */
+function ps(options: readonly string[]): string {
+  return execFileSync("ps", options, { encoding: "utf8" });
+}
+
+/**
+ * Free ports. They lie below those that the system gives to programs that ask for any (32,768 and
+ * up on Linux), so no one else takes them.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const server = createServer();
+  const ports = new Set<number>();
+  while (ports.size < count) {
     const port = randomInt(20_000, 32_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
-    });
-    server.close();
-    if (isFree && !ports.includes(port)) ports.push(port);
+    if (await isFree(port)) ports.add(port);
   }
-  return ports;
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }

@@ -1,18 +1,19 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { TestContext } from "node:test";
+
+import type { Scope } from "./scope.ts";
 
 /**
- * Makes a directory that is removed when the test ends. `files` has the content of each file by its
+ * Makes a directory that is removed when the test, or the suite, ends. `files` has the content of each file by its
  * path in the directory; their mode is 0600. Returns the directory's path.
  */
 export function tempDirectory(
-  t: TestContext,
+  scope: Scope,
   files: Readonly<Record<string, string | Buffer>> = {},
 ): string {
   const directory = mkdtempSync(join(tmpdir(), "api-test-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  scope.after(() => rmSync(directory, { recursive: true, force: true }));
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true });
