@@ -41,7 +41,7 @@ const UNKNOWN_METHOD = new HttpError(501, "Not Implemented: this method is not k
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= |$)/;
 const TARGET_AND_VERSION = /^ [^ ]+ HTTP\/(\d\.\d)$/;
 // HTTP-version, or what a read that begins within it has of it.
-const VERSION_END = /^(?:(?:(?:(?:(?:H?T)?T)?P)?\/)?\d)?\.?\d$/;
+const VERSION_END = /^(?:(?:(?:(?:(?:(?:H?T)?T)?P)?\/)?\d)?\.)?\d$/;
 
 /** The part of a request line that has arrived in the latest read. */
 interface RequestLine {

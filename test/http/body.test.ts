@@ -33,15 +33,15 @@ function refusal(action: () => unknown): HttpError | undefined {
 const NO_BODY =
   '{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}';
 
-test("a body has its Content-Length, chunks have any, and without either there is none", () => {
-  const rows: readonly (readonly [Record<string, string>, number])[] = [
+test("a body has its Content-Length, that of chunks is unknown, and without either there is none", () => {
+  const rows: readonly (readonly [Record<string, string>, number | undefined])[] = [
     [{}, 0],
     [{ "content-length": "0" }, 0],
     [{ "content-length": "00" }, 0],
     [{ "content-length": "1" }, 1],
     [{ "content-length": "0010" }, 10],
     [{ "content-length": "1048577" }, 1_048_577],
-    [{ "transfer-encoding": "chunked" }, Infinity],
+    [{ "transfer-encoding": "chunked" }, undefined],
     [{ "content-type": "application/json" }, 0],
   ];
   for (const [headers, length] of rows) assert.equal(declaredLength(withFields(headers)), length);
@@ -310,7 +310,7 @@ test("a body is what its chunks make together, whatever their sizes, and no chun
     request.emit("end");
     assert.deepEqual(outcomes, [Buffer.concat(chunks)]);
     assert.deepEqual(
-      [request.eventNames(), exchange.failBody],
+      [request.eventNames(), exchange.bodyReader],
       [[], undefined],
       "nothing holds on to it",
     );
@@ -323,7 +323,7 @@ test("a body that fails, before or while it is read, is refused for that reason 
   const { request, exchange } = arriving();
   const outcomes = reading(exchange, LIMIT);
   request.emit("data", Buffer.from("{"));
-  exchange.failBody?.(reason);
+  exchange.bodyReader?.fail(reason);
   assert.deepEqual(outcomes, [reason]);
 });
 

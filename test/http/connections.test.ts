@@ -193,7 +193,7 @@ describe("draining", () => {
         [1, "close", true, false],
       );
     }
-    assert.equal((await exchange(service.port, HEALTH)).responses[0]?.body, "true");
+    assert.equal((await exchange(service.port, HEALTH)).responses[0]?.body, '"fine"');
   });
 
   test("idle and silent connections are closed, and half a request doesn't hold it up", async (t) => {

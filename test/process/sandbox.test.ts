@@ -175,7 +175,7 @@ for (const workers of [1, 2]) {
       await service.reload("keys_reload_failed");
       assert.match(
         service.stdout(),
-        /"SERVICE_API_KEY_FILE \(\.env, line 1\): [^"]* \(ERR_ACCESS_DENIED\)/,
+        /"SERVICE_API_KEY_FILE \(\.env, line 1\): (?:[^"\\]|\\.)* \(ERR_ACCESS_DENIED\)/,
       );
       await settle(service, NEW_KEY, 200);
     });
