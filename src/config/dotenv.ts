@@ -165,7 +165,7 @@ const ESCAPES = new Map([
  * variable in `env`, else for the default.
  *
  * @example
- * parseDotenv(Buffer.from("A=1\nexport B='${A}2' # comment\n")); // Map { "A" → "1", "B" → "12" }
+ * parseDotenv(Buffer.from("A=1\nexport B=${A}2 # comment\n")); // Map { "A" → "1", "B" → "12" }
  * @throws DotenvError with all problems. If there is one, no pair is returned.
  */
 export function parseDotenv(bytes: Uint8Array, env: Environment = {}): Map<string, string> {

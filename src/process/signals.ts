@@ -2,8 +2,8 @@
 export const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /**
- * How long the same signal counts as a repeat, in ms. On Ctrl-C a terminal sends a signal to npm and
- * to the service, and npm sends its own to the service, too.
+ * How long the same signal counts as a repeat, in ms. On Ctrl-C a terminal sends a signal to npm
+ * and to the service, and npm sends its own to the service, too.
  */
 const REPEAT_MS = 500;
 
