@@ -9,11 +9,15 @@ import { after, describe, test } from "node:test";
 
 import { keyState, verifyKey } from "../src/auth/keys.ts";
 import { parseKeysFile } from "../src/auth/keys-file.ts";
-import { exchange, get, KEY, post, spawnService, startService, type Variables } from "./service.ts";
-import { exitOf } from "./support/processes.ts";
+import { exchange } from "./support/client.ts";
+import { spawnProgram, startProgram, type Variables } from "./support/program.ts";
+import { get, KEY, post } from "./support/requests.ts";
+import { suiteScope } from "./support/scope.ts";
 
 const base = mkdtempSync(join(tmpdir(), "main-"));
 after(() => rmSync(base, { recursive: true }));
+
+const scope = suiteScope();
 
 const newDirectory = (): string => mkdtempSync(join(base, "d-"));
 
@@ -29,8 +33,8 @@ async function run(
   variables: Variables = {},
   directory = newDirectory(),
 ): Promise<Result> {
-  const service = spawnService(variables, args, directory);
-  const code = await exitOf(service);
+  const service = spawnProgram(scope, variables, { args, directory });
+  const code = await service.exit();
   return { code, stdout: service.stdout(), stderr: service.stderr() };
 }
 
@@ -163,26 +167,30 @@ describe("the command line", { concurrency: 4 }, () => {
 });
 
 describe("starting", { concurrency: 4 }, () => {
-  test("the log says the real address, and nothing is on stderr", async () => {
-    const service = await startService();
+  test("the log says the real address, and nothing is on stderr", async (t) => {
+    const service = await startProgram(t);
     const [listening] = service.events("listening");
     assert.deepEqual(
       [listening?.["host"], listening?.["workers"], listening?.["pid"]],
       ["127.0.0.1", 1, service.pid],
     );
     assert.equal(
-      (await exchange(Number(listening?.["port"]), get("/health"))).answers[0]?.status,
+      (await exchange(Number(listening?.["port"]), get("/health"))).responses[0]?.status,
       200,
     );
     assert.equal(await service.stop(), 0);
     assert.equal(service.stderr(), "");
   });
 
-  test("--hints prints the address, the docs page and a curl line that reads the key from .env", async () => {
+  test("--hints prints the address, the docs page and a curl line that reads the key from .env", async (t) => {
     for (const workers of ["1", "2"]) {
       const directory = newDirectory();
       writeFileSync(join(directory, ".env"), `SERVICE_API_KEY=${KEY}\n`, { mode: 0o600 });
-      const service = spawnService({ PORT: "0", WORKERS: workers }, ["--hints"], directory);
+      const service = spawnProgram(
+        t,
+        { PORT: "0", WORKERS: workers },
+        { args: ["--hints"], directory },
+      );
       const isDone = (): boolean => service.stderr().includes("curl") && service.port !== 0;
       await service.until(isDone, "the hints");
       const hints = service.stderr();
@@ -231,36 +239,40 @@ describe("starting", { concurrency: 4 }, () => {
     }
   });
 
-  test("HOST=:: answers on IPv4, too, and HOST=0.0.0.0 everywhere", async () => {
+  test("HOST=:: responses on IPv4, too, and HOST=0.0.0.0 everywhere", async (t) => {
     for (const host of ["::", "0.0.0.0"]) {
-      const service = await startService({ HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" }, ["--hints"]);
-      assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
+      const service = await startProgram(
+        t,
+        { HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" },
+        { args: ["--hints"] },
+      );
+      assert.equal((await exchange(service.port, get("/health"))).responses[0]?.status, 200);
       await service.until(() => service.stderr().includes("/docs"), "the hints");
       assert.ok(service.stderr().includes(`http://127.0.0.1:${service.port}/docs`));
       await service.stop();
     }
   });
 
-  test("what isn't set in the environment comes from .env in the working directory", async () => {
+  test("what isn't set in the environment comes from .env in the working directory", async (t) => {
     const directory = newDirectory();
     writeFileSync(
       join(directory, ".env"),
       `SERVICE_API_KEY=${KEY}\nPORT=0\nPROCESS_DELAY_MS=0\nDOCS=off\nMAX_BODY_BYTES=30\n`,
       { mode: 0o600 },
     );
-    const service = spawnService({}, [], directory);
+    const service = spawnProgram(t, {}, { directory });
     await service.until(() => service.port !== 0, "the service");
     assert.equal(
-      (await exchange(service.port, post('{"status":"SUCCESS"}'))).answers[0]?.status,
+      (await exchange(service.port, post('{"status":"SUCCESS"}'))).responses[0]?.status,
       200,
     );
     assert.equal(
-      (await exchange(service.port, post('{"status":"SUCCESS","a":"aaaaaaaaaa"}'))).answers[0]
+      (await exchange(service.port, post('{"status":"SUCCESS","a":"aaaaaaaaaa"}'))).responses[0]
         ?.status,
       413,
     );
     for (const path of ["/docs", "/openapi.json", "/docs/docs.js"]) {
-      assert.equal((await exchange(service.port, get(path))).answers[0]?.status, 404);
+      assert.equal((await exchange(service.port, get(path))).responses[0]?.status, 404);
     }
     await service.stop();
   });

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { exchange, request, statusOf } from "../support/client.ts";
 import { type LogLine, type Program, startProgram, type Variables } from "../support/program.ts";
 import { post } from "../support/requests.ts";
+import { exchange, request, statusOf } from "../support/client.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
@@ -126,9 +126,9 @@ for (const WORKERS of ["1", "2"]) {
       ];
       for (const [lines, message] of broken) {
         rotation.write(...lines);
-        const { level, event, faults } = await rotation.reload();
+        const { level, event, problems } = await rotation.reload();
         assert.deepEqual([level, event], ["error", "keys_reload_failed"]);
-        assert.match(String(faults), message);
+        assert.match(String(problems), message);
         await assertOldInForce();
       }
       rmSync(join(rotation.program.directory, "keys"));

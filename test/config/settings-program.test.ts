@@ -4,8 +4,7 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { spawnService } from "../service.ts";
-import { exitOf } from "../support/processes.ts";
+import { spawnProgram } from "../support/program.ts";
 import { directoryWith, STRONG } from "../support/settings.ts";
 
 /** A value that shows wherever it is printed. */
@@ -19,8 +18,8 @@ interface Result {
 
 /** Runs the program with these variables and a `.env`, to its end. */
 async function run(t: TestContext, env: NodeJS.ProcessEnv, envFile?: string): Promise<Result> {
-  const service = spawnService(env, [], directoryWith(t, envFile));
-  const code = await exitOf(service);
+  const service = spawnProgram(t, env, { directory: directoryWith(t, envFile) });
+  const code = await service.exit();
   return { code, stdout: service.stdout(), stderr: service.stderr() };
 }
 
@@ -85,8 +84,8 @@ describe("the program", { concurrency: 4 }, () => {
       ["fifo", "fifo is not a regular file"],
       ["/dev/zero", "the file /dev/zero is not a regular file"],
     ] as const) {
-      const service = spawnService({ SERVICE_API_KEYS_FILE: path }, [], directory);
-      assert.equal(await exitOf(service), 78);
+      const service = spawnProgram(t, { SERVICE_API_KEYS_FILE: path }, { directory });
+      assert.equal(await service.exit(), 78);
       const [single = "", keys = "", ...more] = service.stderr().trimEnd().split("\n");
       assert.match(
         single,
@@ -100,8 +99,8 @@ describe("the program", { concurrency: 4 }, () => {
   test("ends at once if .env is a FIFO", async (t) => {
     const directory = directoryWith(t);
     execFileSync("mkfifo", [join(directory, ".env")]);
-    const service = spawnService({ SERVICE_API_KEY: STRONG }, [], directory);
-    assert.equal(await exitOf(service), 78);
+    const service = spawnProgram(t, { SERVICE_API_KEY: STRONG }, { directory });
+    assert.equal(await service.exit(), 78);
     assert.match(service.stderr(), /^\.env: [^\n]*\.env is not a regular file\n$/);
   });
 });

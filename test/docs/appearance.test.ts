@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 
-import { KEY } from "../service.ts";
+import { KEY } from "../support/requests.ts";
 import { type Browser, type Element, KEYS } from "../support/browser.ts";
 import { COUNT_VISIBLE, type DocsPage, PARTS, startDocsPage } from "../support/docs-page.ts";
+import { suiteScope } from "../support/scope.ts";
 
 describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
+  const suite = suiteScope();
   let page: DocsPage;
   let browser: Browser;
 
   before(async () => {
-    page = await startDocsPage();
+    page = await startDocsPage(suite);
     ({ browser } = page);
   });
   after(() => page?.stop());

@@ -18,22 +18,24 @@ import { promisify } from "node:util";
 
 import type { OpenApiDocument } from "../../src/docs/document.ts";
 import { renderPage } from "../../src/docs/page.ts";
-import { root } from "../root.ts";
-import { KEY } from "../service.ts";
+import { KEY } from "../support/requests.ts";
+import { root } from "../support/root.ts";
 import { type Browser } from "../support/browser.ts";
 import { type DocsPage, PARTS, startDocsPage } from "../support/docs-page.ts";
 import { poison } from "../support/hostile.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
+import { suiteScope } from "../support/scope.ts";
 
 const run = promisify(execFile);
 
 describe("the docs page in Chromium", { timeout: 240_000 }, () => {
+  const suite = suiteScope();
   let page: DocsPage;
   let browser: Browser;
   let proxy: Proxy;
 
   before(async () => {
-    page = await startDocsPage();
+    page = await startDocsPage(suite);
     ({ browser, proxy } = page);
   });
   after(() => page?.stop());

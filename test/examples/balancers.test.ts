@@ -3,7 +3,6 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import { after, before, describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { type Service, until } from "../service.ts";
 import {
   type Balancer,
   BALANCERS,
@@ -12,9 +11,10 @@ import {
   startBalancer,
 } from "../support/balancers.ts";
 import { readDocument } from "../support/documents.ts";
-import { startLoad } from "../support/load.ts";
 import { assertFree, lockFixedPorts } from "../support/ports.ts";
-import { exitOf, startFor } from "../support/processes.ts";
+import { startLoad } from "../support/load.ts";
+import { type Program, startProgram } from "../support/program.ts";
+import { until } from "../support/wait.ts";
 
 const { text } = readDocument("src/process/README.md");
 
@@ -59,7 +59,7 @@ describe("nginx and HAProxy, configured as published,", () => {
       // The first restart begins under load, the others begin after the wait.
       if (i > 0) await sleep(WAIT_MS);
       else await until(() => copies.every((copy) => tasksOf(copy) > 0), "all copies to be used");
-      copies[i] = await restart(t, copies[i] as Service, port);
+      copies[i] = await restart(t, copies[i] as Program, port);
     }
     await until(() => copies.every((copy) => tasksOf(copy) > 0), "the new copies to be used");
     const results = await Promise.all(loads.map((load) => load.stop()));
@@ -76,8 +76,8 @@ function numberIn(pattern: RegExp): number {
   return number;
 }
 
-function startCopy(t: TestContext, port: number): Promise<Service> {
-  return startFor(t, {
+function startCopy(t: TestContext, port: number): Promise<Program> {
+  return startProgram(t, {
     PORT: String(port),
     PROCESS_DELAY_MS: "10",
     SHUTDOWN_DELAY_MS: String(SHUTDOWN_DELAY_MS),
@@ -85,15 +85,15 @@ function startCopy(t: TestContext, port: number): Promise<Service> {
 }
 
 /** Restarts a copy as the document says. */
-async function restart(t: TestContext, copy: Service, port: number): Promise<Service> {
+async function restart(t: TestContext, copy: Program, port: number): Promise<Program> {
   copy.child.kill("SIGTERM");
   const [nginxPort = 0] = FRONT_PORTS;
   for (let i = 0; i < HEALTH_REQUESTS; i += 1) assert.equal(await healthStatus(nginxPort), 200);
-  assert.equal(await exitOf(copy), 0);
+  assert.equal(await copy.exit(), 0);
   return startCopy(t, port);
 }
 
-function tasksOf(copy: Service): number {
+function tasksOf(copy: Program): number {
   return copy.events("request").filter(({ path }) => path === "/process").length;
 }
 

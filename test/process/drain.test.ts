@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 
-import { post, type Service, until, type Variables } from "../service.ts";
 import { open, outcomes, untilClosed } from "../support/client.ts";
-import { exitOf, kill, startFor, workersOf } from "../support/processes.ts";
+import { kill, workersOf } from "../support/processes.ts";
+import { type Program, startProgram, type Variables } from "../support/program.ts";
+import { post } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
@@ -16,14 +18,14 @@ const SLOW_TURNS = `
   };
   spin();`;
 
-function startSlow(t: TestContext, variables: Variables): Promise<Service> {
+function startSlow(t: TestContext, variables: Variables): Promise<Program> {
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(SLOW_TURNS)}`;
-  return startFor(t, { NODE_OPTIONS, ...variables });
+  return startProgram(t, { NODE_OPTIONS, ...variables });
 }
 
 describe("SIGTERM under load", () => {
   for (const WORKERS of ["1", "2"]) {
-    test(`answers all who wait to be accepted, with WORKERS=${WORKERS}`, async (t) => {
+    test(`serves all who wait to be accepted, with WORKERS=${WORKERS}`, async (t) => {
       const service = await startSlow(t, { WORKERS, SHUTDOWN_TIMEOUT_MS: "60000" });
       const servers = WORKERS === "1" ? [service.pid] : await workersOf(service, 2);
       // The queue fills while nothing accepts.
@@ -35,7 +37,7 @@ describe("SIGTERM under load", () => {
       for (const pid of servers) kill(pid, "SIGCONT");
       await untilClosed(waiting);
       assert.deepEqual(outcomes(waiting), { 200: 300 });
-      assert.equal(await exitOf(service), 0);
+      assert.equal(await service.exit(), 0);
     });
   }
 
@@ -45,7 +47,7 @@ describe("SIGTERM under load", () => {
     await service.until(() => service.events("request").length > 0, "the load");
     service.child.kill("SIGTERM");
     await Promise.all(clients);
-    assert.equal(await exitOf(service), 0);
+    assert.equal(await service.exit(), 0);
     assert.deepEqual(
       service.events("request").filter(({ status }) => status !== 200),
       [],
@@ -57,8 +59,8 @@ describe("SIGTERM under load", () => {
 async function keepConnecting(port: number): Promise<void> {
   for (;;) {
     const peer = await open(port, TASK);
-    await until(() => peer.closed || peer.answers.length > 0, "a response");
+    await until(() => peer.closed || peer.responses.length > 0, "a response");
     peer.socket.destroy();
-    if (peer.answers.length === 0) return;
+    if (peer.responses.length === 0) return;
   }
 }

@@ -7,8 +7,7 @@ import { dirname, join } from "node:path";
 import { after, describe, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 
-import { spawnService, type Variables } from "../service.ts";
-import { endWith } from "../support/processes.ts";
+import { spawnProgram, type Variables } from "../support/program.ts";
 
 const KEY = "svk_hint-0123456789-abcdefghijklmnopqrstuvwxyz";
 const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -107,12 +106,11 @@ async function startAndReadHint(
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(join(directory, name), text, { mode: 0o600 });
   }
-  const service = spawnService(
+  const service = spawnProgram(
+    t,
     { PORT: "0", PROCESS_DELAY_MS: "0", ...variables },
-    ["--hints"],
-    directory,
+    { args: ["--hints"], directory },
   );
-  endWith(t, service);
   await service.until(() => service.stderr().endsWith("\n\n"), "the hint");
   return service.stderr();
 }

@@ -6,18 +6,11 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
 import { isPrimaryMessage, isWorkerMessage } from "../../src/process/messages.ts";
-import {
-  exchange,
-  KEY,
-  killAtExit,
-  post,
-  program,
-  type Service,
-  spawnService,
-  until,
-  type Variables,
-} from "../service.ts";
-import { endWith, exitOf, isAlive, kill, workersOf } from "../support/processes.ts";
+import { exchange } from "../support/client.ts";
+import { isAlive, kill, killAtExit, workersOf } from "../support/processes.ts";
+import { PROGRAM, type Program, spawnProgram, type Variables } from "../support/program.ts";
+import { KEY, post } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const TASK = '{"status":"SUCCESS"}';
 const NEW_KEY = "svk_new-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -68,8 +61,8 @@ describe("messages that are not the service's", () => {
         .filter((message) => message.startsWith("worker"));
     await service.until(() => warnings().length >= 2, "the warnings");
     for (let i = 0; i < 20; i += 1) {
-      const { answers } = await exchange(service.port, post(TASK));
-      assert.equal(answers[0]?.status, 200);
+      const { responses } = await exchange(service.port, post(TASK));
+      assert.equal(responses[0]?.status, 200);
     }
     assert.equal(warnings().length, 2, "one of each worker");
     for (const warning of warnings()) {
@@ -88,7 +81,7 @@ describe("messages that are not the service's", () => {
         cluster.on("online", (worker) => strange.forEach((message) => worker.send(message)));
       }`;
     const service = await startWith(t, send);
-    assert.equal((await exchange(service.port, post(TASK))).answers[0]?.status, 200);
+    assert.equal((await exchange(service.port, post(TASK))).responses[0]?.status, 200);
     assert.equal(await service.stop(), 0);
     assert.deepEqual([service.events("error"), service.stderr()], [[], ""]);
   });
@@ -106,7 +99,7 @@ describe("messages that are not the service's", () => {
     const [error] = service.events("error");
     assert.deepEqual([error?.["pid"], error?.["message"]], [pid, "\u001b[31m\nspoofed"]);
     assert.ok(!service.stdout().includes("\u001b"));
-    assert.equal((await exchange(service.port, post(TASK))).answers[0]?.status, 200);
+    assert.equal((await exchange(service.port, post(TASK))).responses[0]?.status, 200);
     assert.equal(await service.stop(), 0);
   });
 });
@@ -155,7 +148,7 @@ describe("as a worker of another program's cluster", () => {
       await until(() => foreign.output().includes('"listening"'), "the service to listen");
       const port = Number(/"port":(\d+)/.exec(foreign.output())?.[1]);
       const pid = Number(/"pid":(\d+)/.exec(foreign.output())?.[1]);
-      assert.equal((await exchange(port, post(TASK))).answers[0]?.status, 200);
+      assert.equal((await exchange(port, post(TASK))).responses[0]?.status, 200);
       kill(pid, signal);
       await until(() => foreign.output().includes("exited with 0"), "the worker to exit");
       assert.equal(await foreign.exit, 0);
@@ -180,32 +173,33 @@ describe("as a worker of another program's cluster", () => {
   });
 
   test("the argument of a worker is misuse without a cluster", async (t) => {
-    const service = spawnService(variables, ["worker"]);
-    endWith(t, service);
-    assert.equal(await exitOf(service), 64);
+    const service = spawnProgram(t, variables, { args: ["worker"] });
+    assert.equal(await service.exit(), 64);
     assert.match(service.stderr(), /^usage: [^\n]+\n$/);
   });
 });
 
 /** Starts the service with two workers, and code that all of its processes run first. */
-async function startWith(t: TestContext, code: string): Promise<Service> {
-  const service = spawnService({
+async function startWith(t: TestContext, code: string): Promise<Program> {
+  const service = spawnProgram(t, {
     SERVICE_API_KEY: KEY,
     PORT: "0",
     PROCESS_DELAY_MS: "0",
     WORKERS: "2",
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}`,
   });
-  endWith(t, service);
   await service.until(() => service.port !== 0, "the service to listen");
   return service;
 }
 
-async function startWithEnvFile(t: TestContext): Promise<{ service: Service; directory: string }> {
+async function startWithEnvFile(t: TestContext): Promise<{ service: Program; directory: string }> {
   const directory = mkdtempSync(join(tmpdir(), "service-"));
   setKey(directory, KEY);
-  const service = spawnService({ PORT: "0", PROCESS_DELAY_MS: "0", WORKERS: "2" }, [], directory);
-  endWith(t, service);
+  const service = spawnProgram(
+    t,
+    { PORT: "0", PROCESS_DELAY_MS: "0", WORKERS: "2" },
+    { directory },
+  );
   await service.until(() => service.port !== 0, "the service to listen");
   return { service, directory };
 }
@@ -215,7 +209,7 @@ function setKey(directory: string, key: string): void {
 }
 
 async function statusWith(port: number, key: string): Promise<number | undefined> {
-  return (await exchange(port, post(TASK, [], { key }))).answers[0]?.status;
+  return (await exchange(port, post(TASK, [], { key }))).responses[0]?.status;
 }
 
 async function untilAccepted(port: number, key: string): Promise<void> {
@@ -237,7 +231,7 @@ function startForeignPrimary(t: TestContext, variables: Variables): ForeignPrima
     cluster.setupPrimary({ exec: process.argv[1], args: [], execArgv: [] });
     cluster.fork().on("exit", (code) => console.log("exited with " + code));`;
   const directory = mkdtempSync(join(tmpdir(), "service-"));
-  const child = spawn(process.execPath, ["--no-warnings", "-e", code, program], {
+  const child = spawn(process.execPath, ["--no-warnings", "-e", code, PROGRAM], {
     cwd: directory,
     env: { PATH: process.env["PATH"], ...variables },
     stdio: ["ignore", "pipe", "pipe"],

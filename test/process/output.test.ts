@@ -6,7 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { exchange, get, killAtExit, program, until, type Variables } from "../service.ts";
+import { exchange } from "../support/client.ts";
+import { killAtExit } from "../support/processes.ts";
+import { PROGRAM, type Variables } from "../support/program.ts";
+import { get } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const KEY = "svk_output-0123456789-abcdefghijklmnopqrstuvwxyz";
 
@@ -17,7 +21,7 @@ after(() => rmSync(base, { recursive: true }));
 const BROKEN: Record<string, { open: () => number | undefined; message: string }> = {
   "a pipe that nobody reads": { open: () => undefined, message: "" },
   "open for reading only": {
-    open: () => openSync(program, "r"),
+    open: () => openSync(PROGRAM, "r"),
     message: "can't write to stdout (EBADF)\n",
   },
 };
@@ -46,7 +50,7 @@ function start(
   const descriptor = BROKEN[broken]?.open();
   const stdio: StdioOptions = ["ignore", "pipe", "pipe"];
   if (descriptor !== undefined) stdio[stream === "stdout" ? 1 : 2] = descriptor;
-  const child = spawn(process.execPath, ["--no-warnings", program, ...args], {
+  const child = spawn(process.execPath, ["--no-warnings", PROGRAM, ...args], {
     cwd: base,
     env: { PATH: process.env["PATH"], SERVICE_API_KEY: KEY, PORT: "0", ...variables },
     stdio,
@@ -86,7 +90,7 @@ for (const [broken, { message }] of Object.entries(BROKEN)) {
       const { child, exit, output } = start(["--hints"], "stdout", broken, { LOG_LEVEL: "warn" });
       await until(() => /:(\d+)\/process/.test(output()), "the hint");
       const port = Number(/:(\d+)\/process/.exec(output())?.[1]);
-      assert.equal((await exchange(port, get("/health"))).answers[0]?.status, 200);
+      assert.equal((await exchange(port, get("/health"))).responses[0]?.status, 200);
       child.kill("SIGTERM");
       assert.equal(await exit, 0);
     });
@@ -127,7 +131,7 @@ for (const [broken, { message }] of Object.entries(BROKEN)) {
         const { child, exit, output } = start(["--hints"], "stderr", broken, { WORKERS });
         await until(() => output().includes('"listening"'), "the service to listen");
         const port = Number(/"port":(\d+)/.exec(output())?.[1]);
-        assert.equal((await exchange(port, get("/health"))).answers[0]?.status, 200);
+        assert.equal((await exchange(port, get("/health"))).responses[0]?.status, 200);
         child.kill("SIGTERM");
         assert.equal(await exit, 0);
         assert.doesNotMatch(output(), /"event":"error"/);
@@ -161,7 +165,7 @@ async function runIntoSlowPipe(
   command: string,
 ): Promise<{ problems: string[]; exitCode: number }> {
   const script = `{ ${command}; echo $? > code; } | { sleep 1; cat; }`;
-  const child = spawn("sh", ["-c", script, "sh", process.execPath, program], {
+  const child = spawn("sh", ["-c", script, "sh", process.execPath, PROGRAM], {
     cwd,
     env: { PATH: process.env["PATH"], SERVICE_API_KEY: KEY },
     stdio: ["ignore", "pipe", "inherit"],

@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { exchange, get, post, type Service, spawnService } from "../service.ts";
-import { endWith, exitOf, kill, workersOf } from "../support/processes.ts";
+import { exchange } from "../support/client.ts";
+import { kill, workersOf } from "../support/processes.ts";
+import { type Program, spawnProgram } from "../support/program.ts";
+import { get, post } from "../support/requests.ts";
 
 const KEY = "svk_reload-0123456789-abcdefghijklmnopqrstuvwxyz";
 const NEW_KEY = "svk_new-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -25,7 +27,7 @@ for (const WORKERS of ["1", "2"]) {
         assert.equal(await statusWith(service, KEY), 200);
         await reload(service, text, "keys_reloaded");
         assert.equal(await statusWith(service, KEY), 401);
-        assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
+        assert.equal((await exchange(service.port, get("/health"))).responses[0]?.status, 200);
         await service.until(() => /no usable key/.test(messages(service)), "the warning");
         await reload(service, lineOf(NEW_KEY), "keys_reloaded", 2);
         assert.equal(await statusWith(service, NEW_KEY), 200);
@@ -89,7 +91,7 @@ test("SIGTERM while workers have yet to take new keys: the service ends", async 
   service.child.kill("SIGTERM");
   await service.until(() => service.events("draining").length === 1, "the primary to drain");
   for (const pid of workers) kill(pid, "SIGCONT");
-  assert.equal(await exitOf(service), 0);
+  assert.equal(await service.exit(), 0);
 });
 
 /** Code with which SIGUSR2 sets the clock of a process forward by a day. */
@@ -106,7 +108,7 @@ function lineOf(key: string, expires?: Date): string {
 }
 
 /** A service that has its keys from a file, and none from elsewhere. */
-async function startWithKeys(t: TestContext, text: string, WORKERS: string): Promise<Service> {
+async function startWithKeys(t: TestContext, text: string, WORKERS: string): Promise<Program> {
   const directory = mkdtempSync(join(tmpdir(), "service-"));
   writeFileSync(join(directory, "keys"), text, { mode: 0o600 });
   const variables = {
@@ -116,29 +118,28 @@ async function startWithKeys(t: TestContext, text: string, WORKERS: string): Pro
     WORKERS,
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CLOCK)}`,
   };
-  const service = spawnService(variables, [], directory);
-  endWith(t, service);
+  const service = spawnProgram(t, variables, { directory });
   await service.until(() => service.port !== 0, "the service to listen");
   return service;
 }
 
-function writeKeys({ directory }: Service, text: string): void {
+function writeKeys({ directory }: Program, text: string): void {
   writeFileSync(join(directory, "keys"), text, { mode: 0o600 });
 }
 
 /** Changes the keys file, sends SIGHUP, and waits for the `count`th event that says how it went. */
-async function reload(service: Service, text: string, event: string, count = 1): Promise<void> {
+async function reload(service: Program, text: string, event: string, count = 1): Promise<void> {
   writeKeys(service, text);
   service.child.kill("SIGHUP");
   await service.until(() => service.events(event).length === count, event);
 }
 
-async function statusWith({ port }: Service, key: string): Promise<number | undefined> {
-  const { answers } = await exchange(port, post('{"status":"SUCCESS"}', [], { key }));
-  return answers[0]?.status;
+async function statusWith({ port }: Program, key: string): Promise<number | undefined> {
+  const { responses } = await exchange(port, post('{"status":"SUCCESS"}', [], { key }));
+  return responses[0]?.status;
 }
 
-function messages(service: Service): string {
+function messages(service: Program): string {
   return service
     .events("warning")
     .map(({ message }) => String(message))

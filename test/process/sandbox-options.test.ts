@@ -7,12 +7,15 @@ import { basename, dirname, join } from "node:path";
 import { after, describe, test, type TestContext } from "node:test";
 
 import { sandboxOptions, withoutGrants } from "../../src/process/sandbox.ts";
-import { exchange, get, killAtExit, program, until, type Variables } from "../service.ts";
-import { childrenOf } from "../support/processes.ts";
+import { exchange } from "../support/client.ts";
+import { childrenOf, killAtExit } from "../support/processes.ts";
+import { PROGRAM, type Variables } from "../support/program.ts";
+import { get } from "../support/requests.ts";
+import { until } from "../support/wait.ts";
 
 const KEY = "svk_sandbox-0123456789-abcdefghijklmnopqrstuvwxyz";
 const VARIABLES = { SERVICE_API_KEY: KEY, PORT: "0" };
-const MAIN = basename(program);
+const MAIN = basename(PROGRAM);
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), "sandbox-")));
 after(() => rmSync(base, { recursive: true }));
@@ -37,9 +40,9 @@ describe("the caller's own NODE_OPTIONS", () => {
 
   for (const sandboxed of [false, true]) {
     test(`are its workers', too, ${sandboxed ? "in" : "without"} the sandbox`, async (t) => {
-      const { stdout } = runSandboxCommand(program, { WORKERS: "2" });
+      const { stdout } = runSandboxCommand(PROGRAM, { WORKERS: "2" });
       const NODE_OPTIONS = sandboxed ? `${own} ${stdout.trim()}` : own;
-      const running = await startFrom(t, program, { WORKERS: "2", NODE_OPTIONS });
+      const running = await startFrom(t, PROGRAM, { WORKERS: "2", NODE_OPTIONS });
       const workers = childrenOf(running.child.pid ?? 0);
       assert.deepEqual(workers.map(titleOf), ["own", "own"]);
       await assertServes(running);
@@ -97,7 +100,7 @@ describe("a program that is started through a symbolic link", () => {
 describe("a path with a *, which Node takes for any characters, is refused in one line:", () => {
   test("a key file's", () => {
     writeFileSync(join(base, "k*"), KEY, { mode: 0o600 });
-    const result = runSandboxCommand(program, {
+    const result = runSandboxCommand(PROGRAM, {
       SERVICE_API_KEY: undefined,
       SERVICE_API_KEY_FILE: "k*",
     });
@@ -107,7 +110,7 @@ describe("a path with a *, which Node takes for any characters, is refused in on
   test("the working directory's", () => {
     const directory = join(base, "a*b");
     mkdirSync(directory);
-    assertRefuses(runSandboxCommand(program, {}, directory), join(directory, ".env"));
+    assertRefuses(runSandboxCommand(PROGRAM, {}, directory), join(directory, ".env"));
   });
 
   test("the program's", () => {
@@ -119,7 +122,7 @@ describe("a path with a *, which Node takes for any characters, is refused in on
   test("but it is no matter without the sandbox", async (t) => {
     writeFileSync(join(base, "j*"), KEY, { mode: 0o600 });
     const variables = { SERVICE_API_KEY: undefined, SERVICE_API_KEY_FILE: "j*", WORKERS: "2" };
-    await assertServes(await startFrom(t, program, variables));
+    await assertServes(await startFrom(t, PROGRAM, variables));
   });
 
   function assertRefuses(result: SpawnSyncReturns<string>, path: string): void {
@@ -137,7 +140,7 @@ function titleOf(pid: number): string {
 
 /** Copies what runs: `src/` and the package.json that says that it is ES modules. */
 function copyProgram(directory: string): void {
-  cpSync(dirname(program), join(directory, "src"), { recursive: true });
+  cpSync(dirname(PROGRAM), join(directory, "src"), { recursive: true });
   writeFileSync(join(directory, "package.json"), '{"type":"module"}');
 }
 
@@ -170,7 +173,7 @@ async function startFrom(t: TestContext, entry: string, variables: Variables): P
 }
 
 async function assertServes({ child, port, exit }: Running): Promise<void> {
-  assert.equal((await exchange(port, get("/docs"))).answers[0]?.status, 200);
+  assert.equal((await exchange(port, get("/docs"))).responses[0]?.status, 200);
   child.kill("SIGTERM");
   assert.equal(await exit, 0);
 }

@@ -107,7 +107,7 @@ describe("the sandbox command", () => {
   const directory = makeDirectory();
   after(() => rmSync(directory, { recursive: true }));
 
-  test("prints one line that grants the PROGRAM, .env and the key files by their absolute paths", () => {
+  test("prints one line that grants the program, .env and the key files by their absolute paths", () => {
     const { stdout, stderr, status } = runSandboxCommand(directory);
     assert.deepEqual([status, stderr], [0, ""]);
     const files = [join(directory, ".env"), join(directory, "secrets/key")];

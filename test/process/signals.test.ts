@@ -8,10 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { handleStopSignals, STOP_SIGNALS } from "../../src/process/signals.ts";
-import { root } from "../root.ts";
-import { exchange, get, KEY, killAtExit, post, program, until } from "../service.ts";
-import { open, outcomes, type Peer, untilClosed } from "../support/client.ts";
-import { exitOf, freePorts, kill, startFor, workersOf } from "../support/processes.ts";
+import { type Client, exchange, open, outcomes, untilClosed } from "../support/client.ts";
+import { freePorts, kill, killAtExit, workersOf } from "../support/processes.ts";
+import { PROGRAM, startProgram } from "../support/program.ts";
+import { get, KEY, post } from "../support/requests.ts";
+import { root } from "../support/root.ts";
+import { until } from "../support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
@@ -21,8 +23,8 @@ describe("Ctrl-C in a terminal", () => {
     // It passes signals on, too.
     start: `exec ${node} "${fileURLToPath(new URL("src/scripts/start.js", root))}"`,
     sandboxed:
-      `NODE_OPTIONS=$(${node} "${program}" sandbox) && export NODE_OPTIONS && ` +
-      `exec ${node} "${program}"`,
+      `NODE_OPTIONS=$(${node} "${PROGRAM}" sandbox) && export NODE_OPTIONS && ` +
+      `exec ${node} "${PROGRAM}"`,
   };
   for (const name of Object.keys(scripts)) {
     for (const WORKERS of ["1", "2"]) {
@@ -91,22 +93,22 @@ for (const WORKERS of ["1", "2"]) {
     const variables = { WORKERS, PROCESS_DELAY_MS: "600000", SHUTDOWN_TIMEOUT_MS: "600000" };
 
     test("ends the service with 1 if it is another one, however soon", async (t) => {
-      const service = await startFor(t, variables);
+      const service = await startProgram(t, variables);
       const busy = await startRequests(service.port, 1);
       service.child.kill("SIGTERM");
       service.child.kill("SIGINT");
-      assert.equal(await exitOf(service), 1);
+      assert.equal(await service.exit(), 1);
       await untilClosed(busy);
     });
 
     test("ends the service with 1 if it is the same one later", async (t) => {
-      const service = await startFor(t, variables);
+      const service = await startProgram(t, variables);
       const busy = await startRequests(service.port, 1);
       service.child.kill("SIGINT");
       await service.until(() => service.events("draining").length > 0, "the service to drain");
       await sleep(600);
       service.child.kill("SIGINT");
-      assert.equal(await exitOf(service), 1);
+      assert.equal(await service.exit(), 1);
       await untilClosed(busy);
     });
   });
@@ -116,13 +118,13 @@ describe("SIGUSR1", () => {
   test("does not open the debugger, in the primary or in a worker", async (t) => {
     for (const WORKERS of ["1", "2"]) {
       const [port = 0] = await freePorts(1);
-      const service = await startFor(t, {
+      const service = await startProgram(t, {
         WORKERS,
         NODE_OPTIONS: `--inspect-port=127.0.0.1:${port}`,
       });
       const workers = WORKERS === "1" ? [] : await workersOf(service, 2);
       for (const pid of [service.pid, ...workers]) kill(pid, "SIGUSR1");
-      assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
+      assert.equal((await exchange(service.port, get("/health"))).responses[0]?.status, 200);
       assert.equal((await open(port)).reset, true);
       assert.equal(await service.stop(), 0);
       assert.equal(service.stderr(), "");
@@ -157,7 +159,7 @@ function startInTerminal(
   const directory = mkdtempSync(join(tmpdir(), "terminal-"));
   writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", scripts }));
   mkdirSync(join(directory, "dist/src"), { recursive: true });
-  const main = `import ${JSON.stringify(pathToFileURL(program))};`;
+  const main = `import ${JSON.stringify(pathToFileURL(PROGRAM))};`;
   writeFileSync(join(directory, "dist/src/main.js"), main);
   const args =
     process.platform === "linux"
@@ -191,7 +193,7 @@ function startInTerminal(
 }
 
 /** Sends requests, and waits until the service has them. */
-async function startRequests(port: number, count: number): Promise<Peer[]> {
+async function startRequests(port: number, count: number): Promise<Client[]> {
   const peers = await Promise.all(Array.from({ length: count }, () => open(port, TASK)));
   // Each worker reads what came first before it responds to what comes later.
   for (let i = 0; i < 10; i += 1) await exchange(port, get("/health"));

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { describeListenError } from "../../src/process/listen-error.ts";
-import { exchange, get, KEY, program, spawnService, startService } from "../service.ts";
-import { endWith, exitOf } from "../support/processes.ts";
+import { exchange } from "../support/client.ts";
+import { PROGRAM, spawnProgram, startProgram } from "../support/program.ts";
+import { get, KEY } from "../support/requests.ts";
 
 describe("a working directory that has been deleted", () => {
   for (const command of [[], ["keys"], ["sandbox"]]) {
@@ -33,7 +34,7 @@ function runInDeletedDirectory(args: readonly string[]): {
 } {
   const directory = mkdtempSync(join(tmpdir(), "deleted-"));
   const script = 'rmdir "$PWD" && exec "$@"';
-  const command = [process.execPath, "--no-warnings", program, ...args];
+  const command = [process.execPath, "--no-warnings", PROGRAM, ...args];
   try {
     return spawnSync("sh", ["-c", script, "sh", ...command], {
       cwd: directory,
@@ -54,7 +55,7 @@ describe("an address that can't be listened on ends the service with one line, w
   for (const [host, code, remedy] of hosts) {
     for (const WORKERS of ["1", "2"]) {
       test(`for ${host} what is wrong and the remedy, with WORKERS=${WORKERS}`, async (t) => {
-        const service = spawnService({
+        const service = spawnProgram(t, {
           SERVICE_API_KEY: KEY,
           SERVICE_ALLOW_WEAK_KEY: "1",
           LOG_LEVEL: "error",
@@ -62,8 +63,7 @@ describe("an address that can't be listened on ends the service with one line, w
           HOST: host,
           WORKERS,
         });
-        endWith(t, service);
-        assert.equal(await exitOf(service), 1);
+        assert.equal(await service.exit(), 1);
         assert.match(service.stderr(), /^can't listen on [^\n]*\n$/);
         assert.match(service.stderr(), code);
         assert.match(service.stderr(), remedy);
@@ -77,9 +77,8 @@ describe("an address that can't be listened on ends the service with one line, w
     t.after(() => taken.close());
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
-    const service = spawnService({ SERVICE_API_KEY: KEY, PORT: String(port) });
-    endWith(t, service);
-    assert.equal(await exitOf(service), 1);
+    const service = spawnProgram(t, { SERVICE_API_KEY: KEY, PORT: String(port) });
+    assert.equal(await service.exit(), 1);
     assert.equal(
       service.stderr(),
       `can't listen on 127.0.0.1:${port} (EADDRINUSE): another process uses this port: ` +
@@ -110,19 +109,17 @@ describe("the printed address", () => {
   for (const [host, printed] of addresses) {
     test(`for HOST=${host} is http://${printed}`, async (t) => {
       const variables = { HOST: host, SERVICE_ALLOW_WEAK_KEY: "1" };
-      const service = await startService(variables, ["--hints"]);
-      endWith(t, service);
+      const service = await startProgram(t, variables, { args: ["--hints"] });
       await service.until(() => service.stderr().includes("/process"), "the hint");
       assert.ok(service.stderr().includes(`http://${printed}:${service.port}/process`));
       if (host === "::1") return;
-      assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
+      assert.equal((await exchange(service.port, get("/health"))).responses[0]?.status, 200);
     });
   }
 
   test("names the docs page only if it is served", async (t) => {
     for (const DOCS of ["on", "off"]) {
-      const service = await startService({ DOCS }, ["--hints"]);
-      endWith(t, service);
+      const service = await startProgram(t, { DOCS }, { args: ["--hints"] });
       await service.until(() => service.stderr().includes("/process"), "the hint");
       assert.equal(service.stderr().includes("/docs"), DOCS === "on");
     }

@@ -6,8 +6,8 @@ import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { killAtExit } from "../service.ts";
 import { repository } from "./checkout.ts";
+import { killAtExit } from "./processes.ts";
 import { tempDirectory } from "./temp.ts";
 
 /** A balancer with its published configuration. */

@@ -142,7 +142,10 @@ export async function launch(...flags: string[]): Promise<Browser> {
   const sessions = `http://127.0.0.1:${await portOf(driver)}/session`;
   const args = [...FLAGS, `--user-data-dir=${profile}`, ...flags];
   const capabilities = {
-    alwaysMatch: { "goog:chromeOptions": { args, binary: findTool("chromium") }, timeouts: { script: 20_000 } },
+    alwaysMatch: {
+      "goog:chromeOptions": { args, binary: findTool("chromium") },
+      timeouts: { script: 20_000 },
+    },
   };
   const session = (await call("POST", sessions, { capabilities })) as Session;
   const processId = session.capabilities["goog:processID"];

@@ -3,7 +3,7 @@ import { cpSync, existsSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { root } from "../root.ts";
+import { root } from "./root.ts";
 
 /** The root of the repository. */
 export const repository: string = fileURLToPath(root);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 
-import { root } from "../root.ts";
+import { root } from "./root.ts";
 
 /** One Markdown document of the repository. */
 export interface MarkdownDocument {

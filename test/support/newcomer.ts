@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { until } from "../service.ts";
 import { copyRepository, killGroup, type RunningShell, Terminal } from "./checkout.ts";
 import { freePorts } from "./processes.ts";
+import { until } from "./wait.ts";
 
 /** How long a block of commands may take, in ms: a bound, not a measurement. */
 const LIMIT_MS = 120_000;
