@@ -17,8 +17,8 @@ export interface ParseError extends NodeJS.ErrnoException {
  */
 export function rejectionOf(error: ParseError): HttpError | undefined {
   const { code = "" } = error;
-  if (code === "HPE_INVALID_METHOD") return rejectMethod(requestLineOf(error));
-  if (code === "HPE_INVALID_VERSION") return rejectVersion(requestLineOf(error));
+  if (code === "HPE_INVALID_METHOD") return rejectMethod(methodLineOf(error));
+  if (code === "HPE_INVALID_VERSION") return rejectVersion(versionLineOf(error));
   return REJECTIONS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
 }
 
@@ -38,6 +38,7 @@ const UNKNOWN_METHOD = new HttpError(501, "Not Implemented: this method is not k
 
 // A request line: method = token, HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 2.3, 3). If its
 // end has not arrived yet, the method alone decides.
+const TOKEN_CHARACTER = /[!#$%&'*+.^_`|~0-9A-Za-z-]/;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= |$)/;
 const TARGET_AND_VERSION = /^ [^ ]+ HTTP\/(\d\.\d)$/;
 // HTTP-version, or what a read that begins within it has of it.
@@ -50,10 +51,24 @@ interface RequestLine {
   readonly isWhole: boolean;
 }
 
-/** The line at which the parser stopped, as far as the latest read has it. */
-function requestLineOf({ rawPacket, bytesParsed = 0 }: ParseError): RequestLine {
+/**
+ * The request line at whose method the parser stopped. It begins with the method: a body that has
+ * no line end may stand right before it.
+ */
+function methodLineOf({ rawPacket, bytesParsed = 0 }: ParseError): RequestLine {
   const text = rawPacket?.toString("latin1") ?? "";
-  const start = text.lastIndexOf("\n", bytesParsed - 1) + 1;
+  let start = bytesParsed;
+  while (start > 0 && TOKEN_CHARACTER.test(text.charAt(start - 1))) start -= 1;
+  return lineAt(text, start);
+}
+
+/** The request line at whose version the parser stopped. */
+function versionLineOf({ rawPacket, bytesParsed = 0 }: ParseError): RequestLine {
+  const text = rawPacket?.toString("latin1") ?? "";
+  return lineAt(text, text.lastIndexOf("\n", bytesParsed - 1) + 1);
+}
+
+function lineAt(text: string, start: number): RequestLine {
   const end = text.indexOf("\n", start);
   if (end === -1) return { text: text.slice(start), isWhole: false };
   return { text: text.slice(start, end).replace(/\r$/, ""), isWhole: true };
