@@ -5,6 +5,7 @@ import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { KeyWatch } from "./key-watch.ts";
+import { nodeVersionProblem } from "./node-version.ts";
 import { Shutdown } from "./shutdown.ts";
 import { handleStopSignals } from "./signals.ts";
 
@@ -27,6 +28,7 @@ export async function serve(showHint: boolean): Promise<void> {
   const configuration = configure(now);
   const { settings, keys, warnings } = configuration;
   const log = createLog(settings.logLevel, process.stdout);
+  log.warn(versionWarnings());
   log.warn(warnings);
   const instance = createInstanceOrPool(configuration, log);
   const shutdown = new Shutdown(instance, log);
@@ -43,6 +45,12 @@ export async function serve(showHint: boolean): Promise<void> {
   const { workers } = settings;
   log.event("info", "listening", { host: address, port, workers, pid: process.pid });
   if (showHint) process.stderr.write(startupHint(listenAddress, configuration, now));
+}
+
+/** What to say of this release of Node, if anything. */
+function versionWarnings(): string[] {
+  const problem = nodeVersionProblem(process.versions.node);
+  return problem === undefined ? [] : [problem.message];
 }
 
 function workingDirectory(): string {

@@ -1,0 +1,53 @@
+import { formatKeyTable, keygen } from "../auth/keygen.ts";
+import { isWorker } from "./cluster.ts";
+import { EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
+import { configure, serve } from "./lifecycle.ts";
+import { sandboxOptions } from "./sandbox.ts";
+import { runWorker } from "./worker.ts";
+
+const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
+
+/**
+ * Runs the command that the arguments name; without any, the service. Whatever ends the program is
+ * printed here. A process that a pool has started is a worker, whatever its arguments.
+ */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  if (isWorker) {
+    runWorker();
+    return;
+  }
+  try {
+    await runCommand(args);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    await exitWithMessage(error.message, error.exitCode);
+  }
+}
+
+async function runCommand([command, ...args]: readonly string[]): Promise<void> {
+  const now = Date.now();
+  if (command === "keygen") await exitWithOutput(keygen(args, now));
+  if (args.length > 0) throw new Failure(USAGE, EXIT_USAGE);
+  switch (command) {
+    case undefined:
+      return serve(false);
+    case "--hints":
+      return serve(true);
+    case "keys":
+      return exitWithResult(formatKeyTable(configure(now).keys, now));
+    case "sandbox":
+      return exitWithResult(`${nodeOptions()}\n`);
+    default:
+      throw new Failure(USAGE, EXIT_USAGE);
+  }
+}
+
+function exitWithResult(stdout: string): Promise<never> {
+  return exitWithOutput({ stdout, stderr: "", exitCode: 0 });
+}
+
+/** The NODE_OPTIONS of the sandbox. */
+function nodeOptions(): string {
+  const { argv, allowedNodeEnvironmentFlags } = process;
+  return sandboxOptions(allowedNodeEnvironmentFlags, configure(Date.now()).sandboxGrants, argv[1]);
+}
