@@ -1,4 +1,5 @@
 import { formatKeyTable, keygen } from "../auth/keygen.ts";
+import { isAppendedTo } from "../config/file.ts";
 import { isWorker } from "./cluster.ts";
 import { EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
 import { configure, serve } from "./lifecycle.ts";
@@ -6,6 +7,9 @@ import { sandboxOptions } from "./sandbox.ts";
 import { runWorker } from "./worker.ts";
 
 const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
+
+/** The file descriptor of stdout. */
+const STDOUT = 1;
 
 /**
  * Runs the command that the arguments name; without any, the service. Whatever ends the program is
@@ -26,7 +30,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 
 async function runCommand([command, ...args]: readonly string[]): Promise<void> {
   const now = Date.now();
-  if (command === "keygen") await exitWithOutput(keygen(args, now));
+  if (command === "keygen") await exitWithOutput(keygen(args, now, isAppendedTo(STDOUT)));
   if (args.length > 0) throw new Failure(USAGE, EXIT_USAGE);
   switch (command) {
     case undefined:

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync, type StdioOptions } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -139,6 +139,22 @@ for (const [broken, { message }] of Object.entries(BROKEN)) {
     }
   });
 }
+
+test("keygen >> to a file whose last line lacks its end begins a line of its own", () => {
+  const path = join(base, "appended");
+  writeFileSync(path, "PORT=0");
+  for (const args of [[], ["ci"]]) {
+    const stdout = openSync(path, "a");
+    const command = ["--no-warnings", program, "keygen", ...args];
+    spawnSync(process.execPath, command, { stdio: ["ignore", stdout, "ignore"] });
+    closeSync(stdout);
+  }
+  const lines = readFileSync(path, "utf8").split("\n");
+  assert.deepEqual(
+    lines.map((line) => line.replace(/(svk_|sha256:).*/, "")),
+    ["PORT=0", "SERVICE_API_KEY=", "", "ci ", ""],
+  );
+});
 
 describe("a slow reader", () => {
   test("gets every one of 5,000 problems, and the exit code is 78", async () => {
