@@ -4,34 +4,28 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
 import {
+  type Client,
   exchange,
-  get,
-  KEY,
-  post,
-  type Service,
-  spawnService,
-  type Variables,
-} from "../service.ts";
-import { open, outcomes, type Peer, untilAnswered, untilClosed } from "../support/client.ts";
-import { childrenOf, endWith, exitOf, kill, workersOf } from "../support/processes.ts";
+  open,
+  outcomes,
+  statusOf,
+  untilAnswered,
+  untilClosed,
+} from "../support/client.ts";
+import { childrenOf, kill, workersOf } from "../support/processes.ts";
+import { type Program, spawnProgram, startProgram, type Variables } from "../support/program.ts";
+import { get, KEY, post } from "../support/requests.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
 /** Starts the service with code that each of its processes runs first. */
-async function startWith(t: TestContext, code: string, variables: Variables): Promise<Service> {
-  const service = spawnService({
-    SERVICE_API_KEY: KEY,
-    PORT: "0",
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}`,
-    ...variables,
-  });
-  endWith(t, service);
-  await service.until(() => service.port !== 0, "the service to listen");
-  return service;
+function startWith(t: TestContext, code: string, variables: Variables): Promise<Program> {
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(code)}`;
+  return startProgram(t, { NODE_OPTIONS, ...variables });
 }
 
 /** Sends a request, and waits until the service has it. */
-async function startRequest(port: number): Promise<Peer> {
+async function startRequest(port: number): Promise<Client> {
   const peer = await open(port, TASK);
   // Each worker reads what came first before it responds to what comes later.
   for (let i = 0; i < 10; i += 1) await exchange(port, get("/health"));
@@ -47,7 +41,7 @@ describe("an exception that nothing catches", () => {
     service.child.kill("SIGUSR2");
     await untilClosed([busy]);
     assert.deepEqual(outcomes([busy]), { 200: 1 });
-    assert.equal(await exitOf(service), 1);
+    assert.equal(await service.exit(), 1);
     assertLogsError(service);
     assert.equal(service.events("stopped")[0]?.["exit_code"], 1);
     assert.equal(service.stderr(), "");
@@ -76,7 +70,7 @@ describe("an exception that nothing catches", () => {
     service.child.kill("SIGUSR2");
     await untilClosed([busy]);
     assert.deepEqual(outcomes([busy]), { 200: 1 });
-    assert.equal(await exitOf(service), 1);
+    assert.equal(await service.exit(), 1);
     assertLogsError(service);
   });
 });
@@ -90,7 +84,7 @@ describe("a rejection that nothing handles", () => {
       kill(pid, "SIGUSR2");
       await service.until(() => service.events("error").length > 0, "the event");
       assertLogsError(service);
-      assert.equal((await exchange(service.port, TASK)).answers[0]?.status, 200);
+      assert.equal(await statusOf(service.port, TASK), 200);
       assert.equal(await service.stop(), 0);
       assert.equal(service.events("worker_exited").length, 0);
       assert.equal(service.stderr(), "");
@@ -98,7 +92,7 @@ describe("a rejection that nothing handles", () => {
   }
 });
 
-function assertLogsError(service: Service): void {
+function assertLogsError(service: Program): void {
   const errors = service.events("error");
   assert.equal(errors.length, 1);
   assert.equal(errors[0]?.["level"], "error");
@@ -121,16 +115,15 @@ describe("without IPv6", () => {
       const variables = { HOST: "::", SERVICE_ALLOW_WEAK_KEY: "1", WORKERS };
       const service = await startWith(t, WITHOUT_IPV6, variables);
       assert.equal(service.events("listening")[0]?.["host"], "0.0.0.0");
-      assert.equal((await exchange(service.port, get("/health"))).answers[0]?.status, 200);
+      assert.equal(await statusOf(service.port, get("/health")), 200);
       assert.equal(await service.stop(), 0);
     });
   }
 
   test("HOST=::1 ends the service with one line", async (t) => {
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WITHOUT_IPV6)}`;
-    const service = spawnService({ SERVICE_API_KEY: KEY, PORT: "0", HOST: "::1", NODE_OPTIONS });
-    endWith(t, service);
-    assert.equal(await exitOf(service), 1);
+    const service = spawnProgram(t, { SERVICE_API_KEY: KEY, PORT: "0", HOST: "::1", NODE_OPTIONS });
+    assert.equal(await service.exit(), 1);
     assert.match(service.stderr(), /^can't listen on \[::1\]:0 \(EAFNOSUPPORT\): this[^\n]+\n$/);
   });
 });
@@ -155,7 +148,7 @@ describe("stopping with WORKERS=2", () => {
     service.child.kill("SIGTERM");
     await service.until(() => service.events("stopped").length === 1, "the other worker to end");
     rmSync(join(service.directory, "hold"));
-    assert.equal(await exitOf(service), 0);
+    assert.equal(await service.exit(), 0);
     assert.equal(service.events("draining").length, 2);
   });
 
@@ -166,12 +159,11 @@ describe("stopping with WORKERS=2", () => {
     service.child.kill("SIGTERM");
     await untilClosed([busy]);
     assert.deepEqual(outcomes([busy]), { 200: 1 });
-    assert.equal(await exitOf(service), 0);
+    assert.equal(await service.exit(), 0);
   });
 
   test("and starting is logged at the level info", async (t) => {
-    const service = spawnService({ SERVICE_API_KEY: KEY, PORT: "0", LOG_LEVEL: "info" });
-    endWith(t, service);
+    const service = spawnProgram(t, { SERVICE_API_KEY: KEY, PORT: "0", LOG_LEVEL: "info" });
     await service.until(() => service.port !== 0, "the service to listen");
     assert.equal(await service.stop(), 0);
     const levels = service.events().map(({ event, level }) => [event, level]);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { KEY, spawnService, startService } from "../service.ts";
-import { endWith, exitOf } from "../support/processes.ts";
+import { spawnProgram, startProgram } from "../support/program.ts";
+import { KEY } from "../support/requests.ts";
 
 /** The NODE_OPTIONS of a process that runs code before the program. */
 function running(code: string): string {
@@ -29,37 +29,37 @@ const WITHOUT_CRYPTO = `
 describe("a Node that is too old", () => {
   for (const args of [[], ["keys"], ["keygen"], ["nonsense"]]) {
     test(`gets one line for ${JSON.stringify(args)}, and exit code 1`, async (t) => {
-      const service = spawnService(
+      const service = spawnProgram(
+        t,
         { SERVICE_API_KEY: KEY, NODE_OPTIONS: running(pretend("18.20.8") + WITHOUT_CRYPTO) },
-        args,
+        { args },
       );
-      endWith(t, service);
-      assert.equal(await exitOf(service), 1);
+      assert.equal(await service.exit(), 1);
       assert.match(service.stderr(), /^Node 18\.20\.8 is too old [^\n]+\n$/);
       assert.equal(service.stdout(), "");
     });
   }
 
   test("would have got a stack trace from an import", async (t) => {
-    const service = spawnService({ SERVICE_API_KEY: KEY, NODE_OPTIONS: running(WITHOUT_CRYPTO) });
-    endWith(t, service);
-    assert.equal(await exitOf(service), 1);
+    const service = spawnProgram(t, {
+      SERVICE_API_KEY: KEY,
+      NODE_OPTIONS: running(WITHOUT_CRYPTO),
+    });
+    assert.equal(await service.exit(), 1);
     assert.match(service.stderr(), /does not provide an export named/);
   });
 });
 
 test("a Node that parses some JSON slowly gets one warning, from the service only", async (t) => {
   const NODE_OPTIONS = running(pretend("20.20.1"));
-  const service = await startService({ NODE_OPTIONS, WORKERS: "2" });
-  endWith(t, service);
+  const service = await startProgram(t, { NODE_OPTIONS, WORKERS: "2" });
   const warnings = service
     .events("warning")
     .map(({ message }) => String(message))
     .filter((message) => message.startsWith("Node "));
   assert.equal(warnings.length, 1);
   assert.match(String(warnings[0]), /^Node 20\.20\.1 parses some JSON bodies very slowly: /);
-  const keygen = spawnService({ NODE_OPTIONS }, ["keygen"]);
-  endWith(t, keygen);
-  assert.equal(await exitOf(keygen), 0);
+  const keygen = spawnProgram(t, { NODE_OPTIONS }, { args: ["keygen"] });
+  assert.equal(await keygen.exit(), 0);
   assert.equal(keygen.stderr(), "");
 });

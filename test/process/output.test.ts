@@ -145,7 +145,7 @@ test("keygen >> to a file whose last line lacks its end begins a line of its own
   writeFileSync(path, "PORT=0");
   for (const args of [[], ["ci"]]) {
     const stdout = openSync(path, "a");
-    const command = ["--no-warnings", program, "keygen", ...args];
+    const command = ["--no-warnings", PROGRAM, "keygen", ...args];
     spawnSync(process.execPath, command, { stdio: ["ignore", stdout, "ignore"] });
     closeSync(stdout);
   }
