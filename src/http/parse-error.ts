@@ -37,9 +37,9 @@ const REJECTIONS: Readonly<Record<string, HttpError>> = {
 const UNKNOWN_METHOD = new HttpError(501, "Not Implemented: this method is not known");
 
 // A request line: method = token, HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 2.3, 3). If its
-// end has not arrived yet, the method alone decides.
+// end has not arrived yet, the method and the blank behind it decide.
 const TOKEN_CHARACTER = /[!#$%&'*+.^_`|~0-9A-Za-z-]/;
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= |$)/;
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= )/;
 const TARGET_AND_VERSION = /^ [^ ]+ HTTP\/(\d\.\d)$/;
 // HTTP-version, or what a read that begins within it has of it.
 const VERSION_END = /^(?:(?:(?:(?:(?:(?:H?T)?T)?P)?\/)?\d)?\.)?\d$/;

@@ -146,6 +146,7 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
     lines(
       "HTTP/1.1 401 Unauthorized",
       "X-Content-Type-Options: nosniff",
+      "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox",
       "Content-Type: application/json",
       "Cache-Control: no-store",
       "WWW-Authenticate: X-API-Key",
