@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { noCompiler, repository } from "../support/checkout.ts";
+import { repository } from "../support/checkout.ts";
+import { needsCompiler } from "../support/clone.ts";
 import { readDocuments } from "../support/documents.ts";
 import { Newcomer } from "../support/newcomer.ts";
 
@@ -15,7 +16,7 @@ const documents = readDocuments();
 for (const { path, blocks } of documents) {
   const scripts = blocks.filter(({ language }) => language === "sh");
   if (scripts.length === 0) continue;
-  describe(`the commands of ${path}`, { skip: noCompiler }, () => {
+  describe(`the commands of ${path}`, { skip: needsCompiler }, () => {
     const newcomer = new Newcomer();
     after(() => newcomer.leave());
     for (const { text, section } of scripts) {

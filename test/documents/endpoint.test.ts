@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
-import { copyRepository, noCompiler, Terminal } from "../support/checkout.ts";
+import { copyRepository, Terminal } from "../support/checkout.ts";
+import { needsCompiler } from "../support/clone.ts";
 import { applyDiff } from "../support/diff.ts";
 import { type Block, readDocument } from "../support/documents.ts";
 import { tempDirectory } from "../support/temp.ts";
@@ -13,7 +14,7 @@ const LEFT_OUT = ["test/documents/", "test/examples/", "test/docs/docs.test.ts"]
 
 const LIMIT_MS = 390_000;
 
-describe("Adding an endpoint, as in src/README.md", { skip: noCompiler }, () => {
+describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () => {
   test("needs four blocks, and all tests pass with them", async (t) => {
     const clone = tempDirectory(t);
     copyRepository(clone);

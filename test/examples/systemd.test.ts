@@ -6,6 +6,7 @@ import { describe, test, type TestContext } from "node:test";
 
 import { repository } from "../support/checkout.ts";
 import { tempDirectory } from "../support/temp.ts";
+import { findTool } from "../support/tools.ts";
 
 const NAME = "api@.service";
 const unit = readFileSync(join(repository, "src/process/examples", NAME), "utf8");
@@ -63,10 +64,9 @@ function verify(t: TestContext, text: string): { exitCode: number | null; output
   });
   chmodSync(join(tree, "usr/bin/node"), 0o755);
   const args = ["verify", "--man=no", `--root=${tree}`, "api@8000.service"];
-  const { error, status, stdout, stderr } = spawnSync("systemd-analyze", args, {
+  const { status, stdout, stderr } = spawnSync(findTool("systemd-analyze", "systemd"), args, {
     encoding: "utf8",
   });
-  assert.equal(error, undefined, "systemd-analyze is missing: install systemd");
   return { exitCode: status, output: stdout + stderr };
 }
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { repository } from "./checkout.ts";
 import { killAtExit } from "./processes.ts";
 import { tempDirectory } from "./temp.ts";
+import { findTool } from "./tools.ts";
 
 /** A balancer with its published configuration. */
 export interface Balancer {
@@ -62,7 +62,7 @@ export const BALANCERS: readonly Balancer[] = [
 
 /** Starts a balancer that ends with the test, and waits until it gets a response from a copy. */
 export async function startBalancer(t: TestContext, balancer: Balancer): Promise<void> {
-  const program = findProgram(balancer.name);
+  const program = findTool(balancer.name);
   let child: ChildProcess | undefined;
   // Before the directory is removed, since nginx has its pid file there.
   t.after(() => stop(child));
@@ -91,23 +91,5 @@ export async function healthStatus(port: number): Promise<number | undefined> {
     return status;
   } catch {
     return undefined;
-  }
-}
-
-/** The path of a program. Debian's users do not have those of /usr/sbin in their PATH. */
-function findProgram(name: string): string {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  const paths = folders.map((folder) => join(folder, name));
-  const found = paths.find(isExecutable);
-  assert.ok(found !== undefined, `${name} is missing: install ${name}`);
-  return found;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

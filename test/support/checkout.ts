@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, existsSync, readdirSync, symlinkSync } from "node:fs";
+import { cpSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -7,14 +7,6 @@ import { root } from "./root.ts";
 
 /** The root of the repository. */
 export const repository: string = fileURLToPath(root);
-
-/**
- * A reason to skip what needs the compiler, or false if it is installed. Only tests that run from
- * source, before `npm ci`, have none.
- */
-export const noCompiler: string | false = existsSync(join(repository, "node_modules/.bin/tsc"))
-  ? false
-  : "npm ci has not been run";
 
 /** What a clone does not have. */
 const NOT_CLONED = [".git", ".env", "dist", "node_modules"];
