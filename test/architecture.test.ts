@@ -16,7 +16,7 @@ import { root } from "./support/root.ts";
 
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
-  ["http", "reply model route head parse-error router parser budget connection exchange"],
+  ["http", "reply model route head parse-error router budget node-internals connection exchange"],
   ["http", "json body send connections flow server"],
   [".", "log"],
   ["auth", "keygen-command keys keys-file security keygen"],
@@ -24,7 +24,8 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["docs", "html document schema page"],
   ["routes", "*"],
   [".", "app"],
-  ["process", "node-version signals exit sandbox instance cluster shutdown worker lifecycle"],
+  ["process", "node-version signals exit listen-error messages sandbox key-watch instance hint"],
+  ["process", "cluster shutdown worker lifecycle commands"],
   [".", "main"],
 ];
 
@@ -44,7 +45,6 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/auth/": {
     "node:buffer": ["isUtf8"],
     "node:crypto": ["hash", "randomBytes", "timingSafeEqual"],
-    "node:fs": ["fstatSync"],
     "node:url": ["fileURLToPath"],
     "node:util": ["parseArgs"],
   },
@@ -59,8 +59,13 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/app.ts": { "node:fs": ["readFileSync"] },
   "src/process/": {
     "node:cluster": ["default"],
+    // The sandbox grants the program's real path, and finds links on the way to it.
+    "node:fs": ["realpathSync"],
+    "node:path": ["basename", "dirname", "join"],
     "node:timers/promises": ["setTimeout"],
     "node:url": ["fileURLToPath"],
+    // The hint offers `node --env-file` only if Node's own parser finds the key in the file.
+    "node:util": ["parseEnv"],
   },
   "src/main.ts": {},
 };
@@ -238,7 +243,17 @@ function below(all: rules.Sources, place: string): rules.Sources {
 /** The files with this ending in a folder of the repository, with paths from its root. */
 function readSources(folder: string, ending: string): rules.Sources {
   const paths = filesBelow(folder).filter((path) => path.endsWith(ending));
-  return new Map(paths.map((path) => [path, scan(read(path))]));
+  return new Map(paths.map((path) => [path, scan(withStaticImport(path, read(path)))]));
+}
+
+/**
+ * The text of a file, with the one import that main.ts may make later written as a static one: the
+ * rules then check it like the others. main.ts looks at Node's version before it imports the
+ * commands.
+ */
+function withStaticImport(path: string, text: string): string {
+  if (path !== "src/main.ts") return text;
+  return text.replace(/const (\{ \w+ \}) = await import\(("\.[^"]+")\)/, "import $1 from $2");
 }
 
 /**
