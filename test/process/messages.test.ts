@@ -10,6 +10,7 @@ import { exchange } from "../support/client.ts";
 import { isAlive, kill, killAtExit, workersOf } from "../support/processes.ts";
 import { PROGRAM, type Program, spawnProgram, type Variables } from "../support/program.ts";
 import { KEY, post } from "../support/requests.ts";
+import { tempDirectory } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
 const TASK = '{"status":"SUCCESS"}';
@@ -193,7 +194,7 @@ async function startWith(t: TestContext, code: string): Promise<Program> {
 }
 
 async function startWithEnvFile(t: TestContext): Promise<{ service: Program; directory: string }> {
-  const directory = mkdtempSync(join(tmpdir(), "service-"));
+  const directory = tempDirectory(t);
   setKey(directory, KEY);
   const service = spawnProgram(
     t,

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
@@ -10,6 +9,7 @@ import { exchange } from "../support/client.ts";
 import { kill, workersOf } from "../support/processes.ts";
 import { type Program, spawnProgram } from "../support/program.ts";
 import { get, post } from "../support/requests.ts";
+import { tempDirectory } from "../support/temp.ts";
 
 const KEY = "svk_reload-0123456789-abcdefghijklmnopqrstuvwxyz";
 const NEW_KEY = "svk_new-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -109,8 +109,7 @@ function lineOf(key: string, expires?: Date): string {
 
 /** A service that has its keys from a file, and none from elsewhere. */
 async function startWithKeys(t: TestContext, text: string, WORKERS: string): Promise<Program> {
-  const directory = mkdtempSync(join(tmpdir(), "service-"));
-  writeFileSync(join(directory, "keys"), text, { mode: 0o600 });
+  const directory = tempDirectory(t, { keys: text });
   const variables = {
     SERVICE_API_KEYS_FILE: "keys",
     PORT: "0",
