@@ -18,6 +18,8 @@ export interface RequestRecord {
   readonly key?: string | undefined;
   /** Why the guard denied the request. */
   readonly denied?: string | undefined;
+  /** The route is a probe, which load balancers call all the time. */
+  readonly isProbe?: boolean;
   /** null if the client went away before its response. */
   readonly status: number | null;
   readonly durationMs: number;
@@ -48,6 +50,8 @@ export class Exchange implements Pending {
   isHeadValid = false;
   /** The client holds its body back until it gets 100 Continue. */
   awaitsContinue = false;
+  /** Its route is a probe. */
+  isProbe = false;
   /** What reads the body, while it does. */
   bodyReader: BodyReader | undefined = undefined;
   #bodyError: HttpError | undefined = undefined;
@@ -118,6 +122,7 @@ export class Exchange implements Pending {
       path: this.path,
       key: this.context.key,
       denied: this.context.denialReason,
+      isProbe: this.isProbe,
       status,
       durationMs: performance.now() - this.#started,
     };

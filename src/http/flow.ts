@@ -74,6 +74,7 @@ export class RequestFlow {
 
   /** Runs the dependencies, and goes on if they let the request pass. */
   #authorize(exchange: Exchange, route: Route): void {
+    exchange.isProbe = route.isProbe;
     const rejection = runDependencies(route.dependencies, exchange.context);
     // Wait only for what takes time: each wait costs memory and a turn of the microtask queue.
     if (!(rejection instanceof Promise)) {

@@ -53,10 +53,12 @@ export interface Route<T = unknown> {
   readonly includeInSchema: boolean;
   /** Whether MAX_IN_FLIGHT applies. If false, the route responds even past it. */
   readonly limited: boolean;
+  /** Whether it is called all the time, such as a health check: the log can leave successes out. */
+  readonly isProbe: boolean;
   readonly handler: (body: T, context: Context) => Reply | Promise<Reply>;
 }
 
-/** A route as it is declared. Members that are left out are empty, or true. */
+/** A route as it is declared. `route` fills in what is left out. */
 export type RouteDeclaration<T> = Pick<Route<T>, "method" | "path" | "handler"> & Partial<Route<T>>;
 
 /**
@@ -70,7 +72,13 @@ export function route<T>(declaration: RouteDeclaration<T> & { readonly body: Mod
 export function route(declaration: RouteDeclaration<undefined>): Route;
 /** Fills in the members that a declaration leaves out. */
 export function route<T>(declaration: RouteDeclaration<T>): Route {
-  const defaults = { dependencies: [], body: undefined, includeInSchema: true, limited: true };
+  const defaults = {
+    dependencies: [],
+    body: undefined,
+    includeInSchema: true,
+    limited: true,
+    isProbe: false,
+  };
   // The cast is safe: a route's handler only ever sees what its own model returned.
   return { ...defaults, ...declaration } as Route;
 }

@@ -10,6 +10,7 @@ export function healthRoute(isDraining: () => boolean): Route {
     method: "GET",
     path: "/health",
     limited: false,
+    isProbe: true,
     handler: () => (isDraining() ? json(503, { status: "draining" }) : json(200, { status: "ok" })),
   });
 }
