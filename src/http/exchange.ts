@@ -147,7 +147,7 @@ export function requestIdOf(field?: string | string[]): string {
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 // Unique but not secret: random per process, then a number. A UUID for each would cost more.
-const REQUEST_ID_PREFIX = `${randomBytes(12).toString("base64url")}-`;
+const REQUEST_ID_PREFIX = `${randomBytes(8).toString("hex")}-`;
 let requestCount = 0;
 
 /** Keeps the exchange private, so that a handler can neither end it nor write its response. */
