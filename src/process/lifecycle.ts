@@ -5,6 +5,7 @@ import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { KeyWatch } from "./key-watch.ts";
+import { createLogSink } from "./log-sink.ts";
 import { nodeVersionProblem } from "./node-version.ts";
 import { Shutdown } from "./shutdown.ts";
 import { handleStopSignals } from "./signals.ts";
@@ -27,7 +28,7 @@ export async function serve(showHint: boolean): Promise<void> {
   const now = Date.now();
   const configuration = configure(now);
   const { settings, keys, warnings } = configuration;
-  const log = createLog(settings.logLevel, process.stdout);
+  const log = createLog(settings.logLevel, createLogSink());
   log.warn(versionWarnings());
   log.warn(warnings);
   const instance = createInstanceOrPool(configuration, log);

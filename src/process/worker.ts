@@ -1,5 +1,6 @@
 import { createLog, PIPE_BUF } from "../log.ts";
 import { createInstance, type Instance } from "./instance.ts";
+import { createLogSink } from "./log-sink.ts";
 import { isPrimaryMessage, type ServeMessage, type WorkerMessage } from "./messages.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
@@ -50,7 +51,7 @@ class PoolWorker {
   }
 
   async #start({ settings, keys }: ServeMessage): Promise<void> {
-    const log = createLog(settings.logLevel, process.stdout, PIPE_BUF);
+    const log = createLog(settings.logLevel, createLogSink(), PIPE_BUF);
     this.#instance = createInstance(settings, keys, log);
     this.#shutdown = new Shutdown(this.#instance, log);
     this.#shutdown.handleUncaughtErrors();

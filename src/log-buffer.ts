@@ -1,0 +1,102 @@
+/** Where a log's lines go. */
+export interface LogSink {
+  /**
+   * Takes whole lines in ASCII. Neither waits nor throws. Returns how many of the lines are lost:
+   * 0 unless a write has failed.
+   */
+  readonly write: (lines: Buffer) => number;
+  /** How many bytes its reader has yet to take. Always 0 for a file. */
+  readonly waiting: number;
+  /** Nothing can be written any more: its reader has closed it. */
+  readonly isClosed: boolean;
+}
+
+/**
+ * Two kinds of lines. A caller without a key can cause any number of requests without a key:
+ * denials, 404s, probes, bytes that are not a request. Everything else is `trusted`: events, and
+ * requests that the guard has let pass.
+ */
+export type LineKind = "trusted" | "withoutKey";
+
+/**
+ * How many bytes may wait for a reader that is behind before lines of a kind are dropped. Since
+ * strangers can fill only half of it, the other half is left for trusted lines.
+ */
+const CAPACITY: Readonly<Record<LineKind, number>> = {
+  trusted: 1_048_576,
+  withoutKey: 524_288,
+};
+
+/** Lines are handed over as soon as this many bytes have been gathered. */
+const MAX_WRITE_LENGTH = 65_536;
+
+/**
+ * Gathers lines and hands them to a sink, at 64 KiB or at the end of the turn of the event loop. It
+ * drops lines while the reader is behind. When there is room again, a line says how many:
+ *
+ * - `dropped_lines`: trusted lines that were dropped;
+ * - `dropped_requests_without_key`: lines of requests without a key that were dropped;
+ * - `lost_lines`: lines of any kind that a write which failed has lost.
+ */
+export class LineBuffer {
+  readonly #sink: LogSink;
+  readonly #maxWriteLength: number;
+  readonly #dropped: Record<LineKind, number> = { trusted: 0, withoutKey: 0 };
+  #lost = 0;
+  /** Lines to be handed over. All of it is ASCII, so that characters are bytes. */
+  #text = "";
+  #lastTime = 0;
+  #lineStart = "";
+
+  /** No single write is longer than `maxWriteLength` bytes, unless one line is. */
+  constructor(sink: LogSink, maxWriteLength: number) {
+    this.#sink = sink;
+    this.#maxWriteLength = Math.min(maxWriteLength, MAX_WRITE_LENGTH);
+  }
+
+  /** Takes a line without its beginning, the time: the rest of a JSON object, in ASCII. */
+  append(rest: string, kind: LineKind): void {
+    const sink = this.#sink;
+    if (sink.isClosed) return;
+    if (sink.waiting + this.#text.length > CAPACITY[kind]) {
+      this.#dropped[kind] += 1;
+      return;
+    }
+    const line = `${this.#startLine()}${rest}\n`;
+    if (this.#text.length + line.length > this.#maxWriteLength) this.flush();
+    if (this.#text === "") setImmediate(this.flush);
+    this.#text += line;
+  }
+
+  /** Hands over what has been gathered. A function of its own, so that it can be passed on. */
+  readonly flush = (): void => {
+    if (this.#text === "") return;
+    const lines = Buffer.from(this.#text, "latin1");
+    this.#text = "";
+    this.#reportMissing();
+    this.#lost += this.#sink.write(lines);
+  };
+
+  /** Writes how many lines are missing, if any are and there is room. */
+  #reportMissing(): void {
+    const { trusted, withoutKey } = this.#dropped;
+    if (trusted + withoutKey + this.#lost === 0) return;
+    if (this.#sink.waiting > CAPACITY.withoutKey) return;
+    const line =
+      `${this.#startLine()}"level":"warn","event":"warning","dropped_lines":${trusted},` +
+      `"dropped_requests_without_key":${withoutKey},"lost_lines":${this.#lost}}\n`;
+    if (this.#sink.write(Buffer.from(line)) > 0) return;
+    this.#dropped.trusted = 0;
+    this.#dropped.withoutKey = 0;
+    this.#lost = 0;
+  }
+
+  /** The beginning of a line: a JSON object up to its time. */
+  #startLine(): string {
+    const now = Date.now();
+    // Writing the time takes as long as the rest of a line, and most lines share theirs.
+    if (now !== this.#lastTime) this.#lineStart = `{"time":"${new Date(now).toISOString()}",`;
+    this.#lastTime = now;
+    return this.#lineStart;
+  }
+}
