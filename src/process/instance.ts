@@ -8,7 +8,9 @@ import type { Settings } from "../config/settings.ts";
 import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import { Failure } from "./exit.ts";
+import { watchFileHandles } from "./file-handles.ts";
 import { describeListenError } from "./listen-error.ts";
+import { createThrottle } from "./throttle.ts";
 
 /** Where an instance listens. */
 export interface ListenAddress {
@@ -46,13 +48,29 @@ export function createInstance(settings: Settings, keys: KeySet, log: Log): Inst
   };
 }
 
+/** Logs why connections are closed as soon as they are accepted: each cause once a second. */
 function logServerProblems(server: Server, log: Log): void {
-  server.on("drop", () =>
-    log.warn([`MAX_CONNECTIONS (${server.maxConnections}) are open: one more was closed`]),
-  );
-  // Errors after "listening" come from accept(), such as EMFILE. libuv tries again.
-  server.once("listening", () => server.on("error", log.error));
+  const onDrop = createThrottle((_connection: unknown, count) => {
+    const message = `MAX_CONNECTIONS (${server.maxConnections}) are open: new ones are closed`;
+    log.event("warn", "warning", { message, count });
+  });
+  const onError = createThrottle((error: Error, count) => {
+    log.event("error", "error", { stack: error.stack, count });
+  });
+  server.on("drop", onDrop);
+  server.once("listening", () => {
+    // Errors after "listening" come from accept(). libuv tries again.
+    server.on("error", onError);
+    const stopWatching = watchFileHandles((code) => {
+      log.warn([
+        `no file handle is left (${code}), so new connections are closed: ${MORE_HANDLES}`,
+      ]);
+    });
+    server.on("close", stopWatching);
+  });
 }
+
+const MORE_HANDLES = "raise the limit (ulimit -n) or lower MAX_CONNECTIONS";
 
 function listen(server: Server, host: string, port: number): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
