@@ -4,6 +4,7 @@ import { before, describe, test } from "node:test";
 
 import type { RequestRecord } from "../src/http/exchange.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel, PIPE_BUF } from "../src/log.ts";
+import { createStreamSink } from "../src/process/log-sink.ts";
 import { exchange, open } from "./support/client.ts";
 import { type Program, startProgram } from "./support/program.ts";
 import { get, KEY, post } from "./support/requests.ts";
@@ -23,8 +24,8 @@ class Sink extends Writable {
     super({ decodeStrings: false });
   }
 
-  override _write(chunk: string, _encoding: string, done: () => void): void {
-    this.text += chunk;
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
     this.writes += 1;
     if (this.held) this.#release = done;
     else done();
@@ -47,7 +48,7 @@ class Sink extends Writable {
 /** What is logged at a level. */
 async function logged(level: LogLevel, action: (log: Log) => void): Promise<Sink> {
   const sink = new Sink();
-  action(createLog(level, sink));
+  action(createLog(level, createStreamSink(sink)));
   await turn();
   await turn();
   return sink;
@@ -189,9 +190,11 @@ test("each level has what stands before it, and silent nothing", async () => {
   });
 });
 
-test("below info nothing is asked to be told of responses", () => {
-  const asks = LOG_LEVELS.map((level) => createLog(level, new Sink()).response !== undefined);
-  assert.deepEqual(asks, [false, false, false, true]);
+test("at the level silent the log takes no responses", () => {
+  const asks = LOG_LEVELS.map(
+    (level) => createLog(level, createStreamSink(new Sink())).response !== undefined,
+  );
+  assert.deepEqual(asks, [false, true, true, true, true]);
 });
 
 test("a warning has its message, an error its stack on one line and its request", async () => {
@@ -221,7 +224,7 @@ test("the lines of one turn are one write, and flush() doesn't wait for the turn
   });
   assert.deepEqual([sink.writes, sink.lines.length], [1, 10]);
   const other = new Sink();
-  const log = createLog("info", other);
+  const log = createLog("info", createStreamSink(other));
   log.event("info", "e");
   assert.equal(other.text, "");
   log.flush();
@@ -235,11 +238,11 @@ test("lines stay whole and in order, in writes that a pipe takes in one piece wh
   const sink = new Sink();
   const sizes: number[] = [];
   const write = sink._write.bind(sink);
-  sink._write = (chunk: string, encoding, done) => (
+  sink._write = (chunk: Buffer, encoding, done) => (
     sizes.push(chunk.length),
     write(chunk, encoding, done)
   );
-  const log = createLog("info", sink, PIPE_BUF);
+  const log = createLog("info", createStreamSink(sink), PIPE_BUF);
   for (let i = 0; i < 500; i++) log.event("info", "e", { i, text: "a".repeat(i) });
   await turn();
   await turn();
@@ -256,7 +259,7 @@ test("lines stay whole and in order, in writes that a pipe takes in one piece wh
 test("while more than 1 MiB waits lines are dropped, and their count is logged when there is room", async () => {
   const sink = new Sink();
   sink.held = true;
-  const log = createLog("info", sink, PIPE_BUF);
+  const log = createLog("info", createStreamSink(sink), PIPE_BUF);
   const text = "a".repeat(1000);
   for (let i = 0; i < 5000; i++) {
     log.event("info", "e", { i, text });
@@ -285,7 +288,7 @@ test("a stream that never takes anything costs bounded memory, in one turn and i
   for (const pause of [false, true]) {
     const sink = new Sink();
     sink.held = true;
-    const log = createLog("info", sink);
+    const log = createLog("info", createStreamSink(sink));
     for (let i = 0; i < 20_000; i++) {
       tell(log);
       if (pause && i % 1000 === 0) await turn();
@@ -301,7 +304,7 @@ test("a stream that fails or is closed is left alone: nothing throws, nothing is
     (sink: Sink): unknown => sink.end(),
   ]) {
     const sink = new Sink();
-    const log = createLog("info", sink);
+    const log = createLog("info", createStreamSink(sink));
     log.event("info", "before");
     await turn();
     end(sink);

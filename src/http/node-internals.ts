@@ -10,7 +10,14 @@ import type { Socket } from "node:net";
 /** The members of a socket of node:http that are used here. */
 interface HttpSocket {
   readonly parser?: Parser | null;
-  readonly _handle?: { readonly writeQueueSize?: number } | null;
+  readonly _handle?: Handle | null;
+}
+
+interface Handle {
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize?: number;
+  /** Fills in the peer's address. Returns 0, or libuv's code of the error. */
+  getpeername?(address: object): number;
 }
 
 interface Parser {
@@ -53,4 +60,14 @@ export function resumeParser(socket: Socket, bytes: Buffer): void {
 export function unsentBytes(socket: Socket): number {
   const { _handle: handle } = socket as HttpSocket;
   return socket.writableLength + (handle?.writeQueueSize ?? 0);
+}
+
+/**
+ * Whether the client has reset the connection. Node 20 may report a reset as an end: then only the
+ * kernel knows that there is no peer any more.
+ */
+export function isReset(socket: Socket): boolean {
+  const { _handle: handle } = socket as HttpSocket;
+  const error = handle?.getpeername?.({}) ?? 0;
+  return error !== 0;
 }

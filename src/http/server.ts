@@ -6,6 +6,7 @@ import { Connections, type ServerEvents } from "./connections.ts";
 import { requestIdOf } from "./exchange.ts";
 import { type FlowLimits, RequestFlow } from "./flow.ts";
 import { HEADER_LIMITS, NOT_HTTP } from "./head.ts";
+import { isReset } from "./node-internals.ts";
 import { type ParseError, rejectionOf } from "./parse-error.ts";
 import type { HttpError } from "./reply.ts";
 import type { Route } from "./route.ts";
@@ -95,7 +96,7 @@ function rejectOtherBytes(server: Server, connections: Connections, events: Serv
     const rejection = rejectionOf(error);
     const { code, rawPacket, bytesParsed = 0 } = error;
     // The socket failed, not the bytes: there is no one to respond to.
-    if (connection === undefined || rejection === undefined) socket.destroy();
+    if (connection === undefined || rejection === undefined || isReset(socket)) socket.destroy();
     else if (code === "HPE_PAUSED" && rawPacket) connection.holdBack(rawPacket, bytesParsed);
     // RFC 9112 9.6: what follows the last request of a connection is ignored.
     else if (code === "HPE_CLOSED_CONNECTION") connection.stopReadingAtLimit();
