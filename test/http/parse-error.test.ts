@@ -51,7 +51,8 @@ describe("the response to an error of the parser", () => {
     ["FOO / HTTP/1.1\n", 0, 501],
     ["FOO / HTTP/1.2\r\n", 0, 505],
     ["FOO / HTTP/1.1", 0, 501],
-    ["FOO", 0, 501],
+    ["FOO", 0, 400],
+    ["FOO ", 0, 501],
     ["FOO / HTTP/1.1 \r\n", 0, 400],
     ["FOO /\r\n", 0, 400],
     ["FOO\r\n", 0, 400],
@@ -260,7 +261,9 @@ describe("a bad request line", () => {
         await client.untilEnded();
         const statuses = client.responses.map((response) => response.status);
         client.socket.destroy();
-        assert.deepEqual(statuses, [status], `cut at ${cut}`);
+        // Without the blank behind it, a method can't be told from any other bytes.
+        const isMethodCut = status === 501 && cut > line.search(/F|X/) && cut <= line.indexOf(" ");
+        assert.deepEqual(statuses, [isMethodCut ? 400 : status], `cut at ${cut}`);
       }
     });
   }
