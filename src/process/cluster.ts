@@ -27,6 +27,12 @@ const RECENT_MS = 10_000;
 /** How long the last message has to get out before the pool gives up. */
 const LAST_MESSAGE_MS = 1000;
 
+/** A change of the keys that some worker has yet to acknowledge. */
+interface Reload {
+  readonly version: number;
+  readonly resolve: () => void;
+}
+
 /** A pool of worker processes: starts them, restarts those that die, and ends with all of them. */
 export class WorkerPool implements Instance {
   readonly #settings: Settings;
@@ -35,8 +41,12 @@ export class WorkerPool implements Instance {
   #keys: KeySet;
   /** Grows with each change of the keys. */
   #keysVersion = 1;
-  /** The workers that have been sent the keys. The others ask for them when they have started. */
-  readonly #configured = new Set<Worker>();
+  /**
+   * The version of the keys that a worker has acknowledged, or 0. A worker that has just started is
+   * not among them: it asks for the keys.
+   */
+  readonly #versions = new Map<Worker, number>();
+  #reloads: readonly Reload[] = [];
   /** The workers that have sent something else than a WorkerMessage: one warning each. */
   readonly #strangers = new WeakSet<Worker>();
   /** Called with the reason when a worker can't serve. Once all listen, that is logged instead. */
@@ -69,14 +79,15 @@ export class WorkerPool implements Instance {
   }
 
   /** A worker that dies meanwhile is not waited for: its successor starts with the new keys. */
-  async setKeys(keys: KeySet): Promise<void> {
+  setKeys(keys: KeySet): Promise<void> {
     this.#keys = keys;
     this.#keysVersion += 1;
-    const acknowledged = [...this.#configured].map((worker) =>
-      untilKeysSet(worker, this.#keysVersion),
-    );
-    for (const worker of this.#configured) send(worker, this.#serveMessage());
-    await Promise.all(acknowledged);
+    const version = this.#keysVersion;
+    for (const worker of this.#versions.keys()) send(worker, this.#serveMessage());
+    return new Promise((resolve) => {
+      this.#reloads = [...this.#reloads, { version, resolve }];
+      this.#resolveReloads();
+    });
   }
 
   /** Kills workers that are still alive one second after the shutdown timeout. */
@@ -114,9 +125,22 @@ export class WorkerPool implements Instance {
   }
 
   #onMessage(worker: Worker, message: unknown): void {
-    if (!isWorkerMessage(message)) this.#onStrangeMessage(worker);
-    else if (message.type === "ready") this.#configure(worker);
-    else if (message.type === "failed") this.#onFailure(worker, message.reason);
+    if (!isWorkerMessage(message)) {
+      this.#onStrangeMessage(worker);
+      return;
+    }
+    switch (message.type) {
+      case "ready":
+        this.#configure(worker);
+        break;
+      case "keys_set":
+        this.#versions.set(worker, message.version);
+        this.#resolveReloads();
+        break;
+      case "failed":
+        this.#onFailure(worker, message.reason);
+        break;
+    }
   }
 
   #configure(worker: Worker): void {
@@ -124,8 +148,18 @@ export class WorkerPool implements Instance {
       send(worker, { type: "stop" });
       return;
     }
-    this.#configured.add(worker);
+    this.#versions.set(worker, 0);
     send(worker, this.#serveMessage());
+  }
+
+  /** Resolves the reloads whose keys every worker has. */
+  #resolveReloads(): void {
+    // Without workers, this is Infinity.
+    const oldest = Math.min(...this.#versions.values());
+    for (const { version, resolve } of this.#reloads) {
+      if (version <= oldest) resolve();
+    }
+    this.#reloads = this.#reloads.filter(({ version }) => version > oldest);
   }
 
   #onFailure({ process: { pid } }: Worker, reason: string): void {
@@ -146,7 +180,8 @@ export class WorkerPool implements Instance {
 
   /** Restarts a worker with back-off, unless stopping. Exits after 5 deaths within 10 s. */
   #onExit(worker: Worker, code: number, signal: string): void {
-    this.#configured.delete(worker);
+    this.#versions.delete(worker);
+    this.#resolveReloads();
     if (this.#isStopping) return;
     const { pid } = worker.process;
     this.#log.event("error", "worker_exited", { pid, code, signal });
@@ -189,23 +224,6 @@ function killWorkers(): void {
 /** Errors are ignored: a worker that can't receive is about to exit, and that is handled. */
 function send(worker: Worker, message: PrimaryMessage): void {
   worker.send(message, () => {});
-}
-
-/** Resolves when a worker has the keys of a version, or has exited. */
-function untilKeysSet(worker: Worker, version: number): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      worker.off("message", onMessage);
-      worker.off("exit", finish);
-      resolve();
-    };
-    const onMessage = (message: unknown): void => {
-      if (!isWorkerMessage(message) || message.type !== "keys_set") return;
-      if (message.version >= version) finish();
-    };
-    worker.on("message", onMessage);
-    worker.on("exit", finish);
-  });
 }
 
 /** Resolves to the exit code: null if a signal ended the worker. */

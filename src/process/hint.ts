@@ -59,12 +59,18 @@ function keyCommands(path: string): KeyCommand[] {
   const text = file.bytes.toString();
   const name = shellWord(path);
   return [
-    { command: `sed -n 's/^SERVICE_API_KEY=/X-API-Key: /p' ${name}`, key: findPlainLine(text) },
+    {
+      command: `sed -n 's/^SERVICE_API_KEY=/X-API-Key: /p' ${name}`,
+      key: findPlainLine(text),
+    },
     {
       command: `node --env-file=${name} -p '"X-API-Key: " + process.env.SERVICE_API_KEY'`,
       key: parseEnv(text)["SERVICE_API_KEY"] ?? "",
     },
-    { command: `sed 's/^/X-API-Key: /' ${name}`, key: text.replace(/\n$/, "") },
+    {
+      command: `sed 's/^/X-API-Key: /' ${name}`,
+      key: text.replace(/\n$/, ""),
+    },
   ];
 }
 

@@ -1,4 +1,9 @@
-import { type Configuration, readConfiguration, SettingsError } from "../config/settings.ts";
+import {
+  type Configuration,
+  type Occasion,
+  readConfiguration,
+  SettingsError,
+} from "../config/settings.ts";
 import { createLog, type Log } from "../log.ts";
 import { isForeignWorker, WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
@@ -10,10 +15,13 @@ import { nodeVersionProblem } from "./node-version.ts";
 import { Shutdown } from "./shutdown.ts";
 import { handleStopSignals } from "./signals.ts";
 
-/** Reads the configuration. Throws a Failure with all of its problems. `now` is as Date.now(). */
-export function configure(now: number): Configuration {
+/**
+ * Reads the configuration. Throws a Failure with all of its problems. `now` is in ms since the
+ * epoch.
+ */
+export function configure(now: number, occasion: Occasion = { reload: false }): Configuration {
   try {
-    return readConfiguration(process.env, workingDirectory(), now);
+    return readConfiguration(process.env, workingDirectory(), now, occasion);
   } catch (error) {
     if (error instanceof SettingsError) throw new Failure(error.message, EXIT_CONFIG);
     throw error;
@@ -76,19 +84,17 @@ function createInstanceOrPool(configuration: Configuration, log: Log): Instance 
 /** SIGHUP reads the keys again. With any problem, the old ones stay. */
 function handleReloads(instance: Instance, watch: KeyWatch, log: Log): void {
   const reload = async (): Promise<void> => {
-    try {
-      const now = Date.now();
-      const { keys, warnings } = readConfiguration(process.env, workingDirectory(), now, {
-        reload: true,
-      });
-      watch.setKeys(keys, now);
-      await instance.setKeys(keys);
-      log.event("info", "keys_reloaded", { keys: keys.length });
-      log.warn(warnings);
-    } catch (error) {
-      const problems = (error as Error).message.split("\n");
-      log.event("error", "keys_reload_failed", { problems });
-    }
+    const now = Date.now();
+    const { keys, warnings } = configure(now, { reload: true });
+    log.warn(warnings);
+    watch.setKeys(keys, now);
+    await instance.setKeys(keys);
+    log.event("info", "keys_reloaded", { keys: keys.length });
   };
-  process.on("SIGHUP", () => void reload());
+  const onError = (error: unknown): void => {
+    if (!(error instanceof Failure)) log.error(error);
+    const problems = String((error as Error).message).split("\n");
+    log.event("error", "keys_reload_failed", { problems });
+  };
+  process.on("SIGHUP", () => void reload().catch(onError));
 }

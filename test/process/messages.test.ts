@@ -140,6 +140,24 @@ describe("keys_reloaded with WORKERS=2", () => {
   });
 });
 
+test("many reloads that wait for a worker cost nothing that Node warns about", async (t) => {
+  const { service, directory } = await startWithEnvFile(t);
+  const workers = await workersOf(service, 2);
+  kill(workers[0] ?? 0, "SIGSTOP");
+  const reloads = 15;
+  for (let i = 0; i < reloads; i += 1) {
+    const key = `${NEW_KEY}${i}`;
+    setKey(directory, key);
+    service.child.kill("SIGHUP");
+    await untilAccepted(service.port, key);
+  }
+  assert.equal(service.events("keys_reloaded").length, 0);
+  kill(workers[0] ?? 0, "SIGCONT");
+  await service.until(() => service.events("keys_reloaded").length === reloads, "the events");
+  assert.equal(await service.stop(), 0);
+  assert.equal(service.stderr(), "");
+});
+
 describe("as a worker of another program's cluster", () => {
   const variables = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0" };
 
