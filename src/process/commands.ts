@@ -1,7 +1,7 @@
 import { formatKeyTable, keygen } from "../auth/keygen.ts";
 import { isAppendedTo } from "../config/file.ts";
 import { isWorker } from "./cluster.ts";
-import { EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
+import { describeError, EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
 import { configure, serve } from "./lifecycle.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { runWorker } from "./worker.ts";
@@ -23,8 +23,8 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   try {
     await runCommand(args);
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    await exitWithMessage(error.message, error.exitCode);
+    const exitCode = error instanceof Failure ? error.exitCode : 1;
+    await exitWithMessage(describeError(error), exitCode);
   }
 }
 

@@ -23,6 +23,15 @@ export class Failure extends Error {
 }
 
 /**
+ * What to print about an error that ends a process. A Failure has a message for the operator. Any
+ * other error is a mistake in the program, such as two equal routes: its stack says where.
+ */
+export function describeError(error: unknown): string {
+  if (error instanceof Failure) return error.message;
+  return error instanceof Error ? String(error.stack) : String(error);
+}
+
+/**
  * Prints the output of a command, however slow its reader is, and ends this process. If stderr
  * can't be written, stdout isn't either. If one of them can't, the exit code is not 0.
  */

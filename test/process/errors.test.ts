@@ -18,10 +18,13 @@ import { get, KEY, post } from "../support/requests.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
-/** Starts the service with code that each of its processes runs first. */
+/** The NODE_OPTIONS with which each process of the service runs code first. */
+function running(code: string): string {
+  return `--import=data:text/javascript,${encodeURIComponent(code)}`;
+}
+
 function startWith(t: TestContext, code: string, variables: Variables): Promise<Program> {
-  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(code)}`;
-  return startProgram(t, { NODE_OPTIONS, ...variables });
+  return startProgram(t, { NODE_OPTIONS: running(code), ...variables });
 }
 
 /** Sends a request, and waits until the service has it. */
@@ -99,6 +102,29 @@ function assertLogsError(service: Program): void {
   assert.match(String(errors[0]?.["stack"]), /^Error: thrown by the test\n +at /);
 }
 
+describe("a mistake in the program", () => {
+  // As if a file of the docs page were missing.
+  const BREAK = `
+    import fs from "node:fs";
+    import { syncBuiltinESMExports } from "node:module";
+    const { readFileSync } = fs;
+    fs.readFileSync = (path, ...rest) => {
+      if (String(path).endsWith("openapi.json")) throw new Error("thrown by the test");
+      return readFileSync(path, ...rest);
+    };
+    syncBuiltinESMExports();`;
+
+  for (const WORKERS of ["1", "2"]) {
+    test(`ends the start with 1 and its stack, once, with WORKERS=${WORKERS}`, async (t) => {
+      const NODE_OPTIONS = running(BREAK);
+      const service = spawnProgram(t, { SERVICE_API_KEY: KEY, PORT: "0", WORKERS, NODE_OPTIONS });
+      assert.equal(await service.exit(), 1);
+      assert.match(service.stderr(), /^Error: thrown by the test\n +at [^]*\n$/);
+      assert.equal(service.stderr().split("thrown by the test").length, 2);
+    });
+  }
+});
+
 describe("without IPv6", () => {
   const WITHOUT_IPV6 = `
     import { Server } from "node:net";
@@ -121,7 +147,7 @@ describe("without IPv6", () => {
   }
 
   test("HOST=::1 ends the service with one line", async (t) => {
-    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WITHOUT_IPV6)}`;
+    const NODE_OPTIONS = running(WITHOUT_IPV6);
     const service = spawnProgram(t, { SERVICE_API_KEY: KEY, PORT: "0", HOST: "::1", NODE_OPTIONS });
     assert.equal(await service.exit(), 1);
     assert.match(service.stderr(), /^can't listen on \[::1\]:0 \(EAFNOSUPPORT\): this[^\n]+\n$/);
