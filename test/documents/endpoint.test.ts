@@ -25,8 +25,7 @@ describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () 
     const files = testFiles(clone, "test/").filter((path) => !isLeftOut(path));
     assert.ok(files.includes("test/routes/reverse.test.ts"));
     const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
-    const terminal = new Terminal(clone);
-    t.after(() => terminal.close());
+    const terminal = new Terminal(t, clone);
     const script = `npm run --silent build\nnode --test --test-concurrency=2 ${compiled.join(" ")}`;
     const { output, exit } = await terminal.run(script, LIMIT_MS);
     assert.equal(exit, 0, failuresIn(output));

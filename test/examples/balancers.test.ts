@@ -11,8 +11,8 @@ import {
   startBalancer,
 } from "../support/balancers.ts";
 import { readDocument } from "../support/documents.ts";
-import { assertFree, lockFixedPorts } from "../support/ports.ts";
 import { startLoad } from "../support/load.ts";
+import { assertFree, lockFixedPorts } from "../support/ports.ts";
 import { type Program, startProgram } from "../support/program.ts";
 import { until } from "../support/wait.ts";
 
@@ -86,10 +86,10 @@ function startCopy(t: TestContext, port: number): Promise<Program> {
 
 /** Restarts a copy as the document says. */
 async function restart(t: TestContext, copy: Program, port: number): Promise<Program> {
-  copy.child.kill("SIGTERM");
+  const stopped = copy.stop();
   const [nginxPort = 0] = FRONT_PORTS;
   for (let i = 0; i < HEALTH_REQUESTS; i += 1) assert.equal(await healthStatus(nginxPort), 200);
-  assert.equal(await copy.exit(), 0);
+  assert.equal(await stopped, 0);
   return startCopy(t, port);
 }
 

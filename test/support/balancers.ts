@@ -1,14 +1,13 @@
-import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { repository } from "./checkout.ts";
 import { killAtExit } from "./processes.ts";
+import type { Scope } from "./scope.ts";
 import { tempDirectory } from "./temp.ts";
 import { findTool } from "./tools.ts";
+import { until } from "./wait.ts";
 
 /** A balancer with its published configuration. */
 export interface Balancer {
@@ -61,20 +60,17 @@ export const BALANCERS: readonly Balancer[] = [
 ];
 
 /** Starts a balancer that ends with the test, and waits until it gets a response from a copy. */
-export async function startBalancer(t: TestContext, balancer: Balancer): Promise<void> {
+export async function startBalancer(scope: Scope, balancer: Balancer): Promise<void> {
   const program = findTool(balancer.name);
   let child: ChildProcess | undefined;
   // Before the directory is removed, since nginx has its pid file there.
-  t.after(() => stop(child));
-  child = spawn(program, balancer.args(tempDirectory(t, balancer.files)), {
+  scope.after(() => stop(child));
+  child = spawn(program, balancer.args(tempDirectory(scope, balancer.files)), {
     stdio: ["ignore", "inherit", "inherit"],
   });
   killAtExit(child);
-  const end = Date.now() + 20_000;
-  while ((await healthStatus(balancer.port)) !== 200) {
-    assert.ok(Date.now() < end, `${balancer.name} serves`);
-    await sleep(50);
-  }
+  const isServing = async (): Promise<boolean> => (await healthStatus(balancer.port)) === 200;
+  await until(isServing, `${balancer.name} to serve`);
 }
 
 /** Ends a balancer and its workers at once. */

@@ -1,9 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { kill } from "./processes.ts";
 import { root } from "./root.ts";
+import type { Scope } from "./scope.ts";
 
 /** The root of the repository. */
 export const repository: string = fileURLToPath(root);
@@ -28,23 +30,41 @@ export interface ShellResult {
   readonly exit: number | string;
 }
 
+/** A shell that is running, or has ended. */
+export interface RunningShell {
+  /** Its exit code, or the signal that ended it, once its output has ended. */
+  readonly exit: Promise<number | string>;
+  hasEnded(): boolean;
+  /** What it and its children have written so far. */
+  output(): string;
+  /** Sends a signal to it and to its children. */
+  kill(signal: NodeJS.Signals): void;
+}
+
 /** Runs shell commands in one directory, as a newcomer's terminal would. */
 export class Terminal {
+  /** What its shells have in their environment. */
+  readonly variables: NodeJS.ProcessEnv;
   readonly #directory: string;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #shells = new Set<ChildProcess>();
+  readonly #shells: RunningShell[] = [];
 
-  constructor(directory: string, variables: Readonly<Record<string, string>> = {}) {
+  /** The end of the scope, or of this process, kills whatever the shells have left running. */
+  constructor(scope: Scope, directory: string) {
     this.#directory = directory;
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    this.#env = { ...env, ...variables };
-    process.once("exit", () => this.close());
+    this.variables = env;
+    const close = (): void => {
+      process.off("exit", close);
+      for (const shell of this.#shells) shell.kill("SIGKILL");
+    };
+    process.on("exit", close);
+    scope.after(close);
   }
 
   /** Runs a script, up to its first failure. Kills it after `limitMs`: a bound, not a measurement. */
   async run(script: string, limitMs: number): Promise<ShellResult> {
     const shell = this.start(script);
-    const timer = setTimeout(() => killGroup(shell), limitMs);
+    const timer = setTimeout(() => shell.kill("SIGKILL"), limitMs);
     const exit = await shell.exit;
     clearTimeout(timer);
     return { output: shell.output(), exit };
@@ -54,40 +74,21 @@ export class Terminal {
   start(script: string): RunningShell {
     const child = spawn("sh", ["-e", "-c", `exec 2>&1\n${script}`], {
       cwd: this.#directory,
-      env: this.#env,
+      env: this.variables,
       stdio: ["ignore", "pipe", "ignore"],
       detached: true,
     });
-    this.#shells.add(child);
     let output = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output += text));
-    const exit = new Promise<number | string>((resolve) => {
-      child.once("close", (code, signal) => resolve(code ?? signal ?? ""));
-    });
-    return Object.assign(child, { exit, output: () => output });
-  }
-
-  /** Kills whatever the scripts have left running. */
-  close(): void {
-    for (const shell of this.#shells) killGroup(shell);
-    this.#shells.clear();
-  }
-}
-
-/** A shell that is running, or has ended. */
-export interface RunningShell extends ChildProcess {
-  /** What it and its children have written so far. */
-  readonly output: () => string;
-  /** Its exit code, or the signal that ended it, once its output has ended. */
-  readonly exit: Promise<number | string>;
-}
-
-/** Sends a signal to a shell and to what it has started. */
-export function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals = "SIGKILL"): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const shell: RunningShell = {
+      exit: new Promise((resolve) => {
+        child.once("close", (code, signal) => resolve(code ?? signal ?? ""));
+      }),
+      hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+      output: () => output,
+      kill: (signal) => kill(-(child.pid ?? 0), signal),
+    };
+    this.#shells.push(shell);
+    return shell;
   }
 }

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
-import { copyRepository, killGroup, type RunningShell, Terminal } from "./checkout.ts";
+import { copyRepository, type RunningShell, Terminal } from "./checkout.ts";
 import { freePorts } from "./processes.ts";
+import type { Scope } from "./scope.ts";
+import { tempDirectory } from "./temp.ts";
 import { until } from "./wait.ts";
 
 /** How long a block of commands may take, in ms: a bound, not a measurement. */
@@ -12,57 +11,60 @@ const LIMIT_MS = 120_000;
 
 /** Somebody who types the commands of a document into a fresh clone, in their order. */
 export class Newcomer {
-  readonly #clone: string;
-  readonly #port: Promise<number>;
-  #terminal: Terminal | undefined;
+  readonly #terminal: Terminal;
   #service: RunningShell | undefined;
+  /** What a block needs from those before it is missing after one that failed. */
+  #hasFailed = false;
 
-  constructor() {
-    this.#clone = mkdtempSync(join(tmpdir(), "document-"));
-    this.#port = freePorts(1).then(([port = 0]) => port);
-    copyRepository(this.#clone);
+  /** All that the commands have started ends with the scope. */
+  constructor(scope: Scope) {
+    const clone = tempDirectory(scope);
+    copyRepository(clone);
+    this.#terminal = new Terminal(scope, clone);
   }
 
   /** Runs one block. If it calls the service, then that of `npm start` is running. */
   async run(block: string): Promise<void> {
-    const terminal = await this.#openTerminal();
+    assert.ok(!this.#hasFailed, "a block above has failed");
+    this.#hasFailed = true;
+    await this.#type(block);
+    this.#hasFailed = false;
+  }
+
+  async #type(block: string): Promise<void> {
     // The packages are there, and without a network npm ci could not fetch them.
     const script = block.replace(/^npm ci && /, "");
     if (script === "npm start" || block.includes("127.0.0.1:8000")) await this.#startService();
     else await this.#stopService();
     if (script === "npm start") return;
-    const port = await this.#port;
+    const port = await this.#choosePort();
     const ownScript = script.replaceAll("127.0.0.1:8000", `127.0.0.1:${port}`);
-    const { output, exit } = await terminal.run(ownScript, LIMIT_MS);
+    const { output, exit } = await this.#terminal.run(ownScript, LIMIT_MS);
     assert.equal(exit, 0, output);
     assertPrinted(output, block);
   }
 
-  /** Stops all that the commands have started, and removes the clone. */
-  async leave(): Promise<void> {
-    await this.#stopService();
-    this.#terminal?.close();
-    rmSync(this.#clone, { recursive: true, force: true });
-  }
-
-  async #openTerminal(): Promise<Terminal> {
-    this.#terminal ??= new Terminal(this.#clone, { PORT: String(await this.#port) });
-    return this.#terminal;
+  /** The documents name port 8000. Here each clone has a port of its own. */
+  async #choosePort(): Promise<string> {
+    const { variables } = this.#terminal;
+    variables["PORT"] ??= String((await freePorts(1))[0]);
+    return variables["PORT"];
   }
 
   async #startService(): Promise<void> {
     if (this.#service !== undefined) return;
-    const service = (await this.#openTerminal()).start("exec npm start");
+    await this.#choosePort();
+    const service = this.#terminal.start("exec npm start");
     this.#service = service;
-    const isReady = (): boolean => /"listening"/.test(service.output());
-    await until(() => isReady() || service.exitCode !== null, "npm start to listen", LIMIT_MS);
+    const isReady = (): boolean => service.output().includes('"listening"');
+    await until(() => isReady() || service.hasEnded(), "npm start to listen", LIMIT_MS);
     assert.ok(isReady(), service.output());
   }
 
   /** Presses Ctrl-C: a signal to npm and to what it has started. */
   async #stopService(): Promise<void> {
     if (this.#service === undefined) return;
-    killGroup(this.#service, "SIGINT");
+    this.#service.kill("SIGINT");
     await this.#service.exit;
     this.#service = undefined;
   }
