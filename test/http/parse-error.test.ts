@@ -262,7 +262,7 @@ describe("a bad request line", () => {
         const statuses = client.responses.map((response) => response.status);
         client.socket.destroy();
         // Without the blank behind it, a method can't be told from any other bytes.
-        const isMethodCut = status === 501 && cut > line.search(/F|X/) && cut <= line.indexOf(" ");
+        const isMethodCut = status === 501 && cut > line.search(/O|X/) && cut <= line.indexOf(" ");
         assert.deepEqual(statuses, [isMethodCut ? 400 : status], `cut at ${cut}`);
       }
     });
