@@ -18,14 +18,14 @@ import { root } from "./support/root.ts";
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["http", "reply model route head parse-error router budget node-internals connection exchange"],
   ["http", "json body send connections flow server"],
-  [".", "log"],
+  [".", "log-line log-buffer log"],
   ["auth", "keygen-command keys keys-file security keygen"],
   ["config", "file dotenv reader host env-file key-sources settings"],
   ["docs", "html document schema page"],
   ["routes", "*"],
   [".", "app"],
-  ["process", "node-version signals exit listen-error messages sandbox key-watch instance hint"],
-  ["process", "cluster shutdown worker lifecycle commands"],
+  ["process", "node-version signals exit throttle file-handles log-sink listen-error messages"],
+  ["process", "sandbox key-watch instance hint cluster shutdown worker lifecycle commands"],
   [".", "main"],
 ];
 
@@ -41,6 +41,8 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
     "node:net": ["Server"],
     "node:timers/promises": ["setImmediate", "setTimeout"],
   },
+  "src/log-line.ts": {},
+  "src/log-buffer.ts": {},
   "src/log.ts": {},
   "src/auth/": {
     "node:buffer": ["isUtf8"],
@@ -59,8 +61,11 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/app.ts": { "node:fs": ["readFileSync"] },
   "src/process/": {
     "node:cluster": ["default"],
-    // The sandbox grants the program's real path, and finds links on the way to it.
-    "node:fs": ["realpathSync"],
+    // For the sandbox: the program's real path. For the log: stdout if it is a file. For the watch
+    // on file handles: its own file.
+    "node:fs": ["closeSync", "fstatSync", "openSync", "realpathSync", "writeSync"],
+    // Tells a stdout that is a stream from one that is a file.
+    "node:net": ["Socket"],
     "node:path": ["basename", "dirname", "join"],
     "node:timers/promises": ["setTimeout"],
     "node:url": ["fileURLToPath"],
