@@ -91,7 +91,7 @@ export function createKey(name: string, hex: string, validity: Validity = {}): K
 
 /**
  * Checks a key at `now`, in ms since the epoch. `presented` is a header field's value as node:http
- * gives it. Whatever the outcome, it costs one hash and one comparison with every key.
+ * gives it. Whatever its value, it costs one hash and one comparison with every key.
  */
 export function verifyKey(set: KeySet, presented: string, now: number): Verification {
   const { key, denied } = matchKey(set, presented, now);
@@ -101,12 +101,13 @@ export function verifyKey(set: KeySet, presented: string, now: number): Verifica
 
 /** Like `verifyKey`, but returns the key itself, also if it has expired or is not valid yet. */
 export function matchKey(set: KeySet, presented: string, now: number): KeyMatch {
+  // Without a key there is nothing to compare, and the caller knows that it sent none.
+  if (presented === "") return { denied: "missing" };
   // Hashed as UTF-8: for visible ASCII, those are the bytes themselves. A value with other
   // characters is rejected below, even if its hash matches.
   // The detour through "binary" is three times as fast as hash()'s own "buffer".
   const digest = Buffer.from(hash("sha256", presented, "binary"), "binary");
   const key = findKey(set, digest);
-  if (presented === "") return { denied: "missing" };
   if (!isWellFormed(presented)) return { denied: "malformed" };
   if (key === undefined) return { denied: "unknown" };
   const state = keyState(key, now);
