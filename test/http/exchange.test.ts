@@ -4,8 +4,8 @@ import { before, describe, test } from "node:test";
 import { requestIdOf } from "../../src/http/exchange.ts";
 import { json } from "../../src/http/reply.ts";
 import { type Context, route } from "../../src/http/route.ts";
-import { exchange, open } from "../support/client.ts";
-import { lines, postEcho } from "../support/requests.ts";
+import { open, request, statusOf } from "../support/client.ts";
+import { get, lines, postEcho } from "../support/requests.ts";
 import { suiteScope } from "../support/scope.ts";
 import { anything, serveFor, type TestService } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -14,7 +14,7 @@ const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x2
   "",
 );
 
-const TAKEN = [
+const USABLE = [
   "a",
   "0",
   "-",
@@ -28,13 +28,13 @@ const TAKEN = [
   "5f0c6b0e-3d2a-4b8f-9c1d-7e6a5b4c3d2e",
   "<script>",
 ];
-for (const id of TAKEN) {
-  test(`the caller's request id ${JSON.stringify(id)} is taken over`, () => {
+for (const id of USABLE) {
+  test(`the request id ${JSON.stringify(id).slice(0, 50)} is used as it is`, () => {
     assert.equal(requestIdOf(id), id);
   });
 }
 
-const REPLACED: readonly (string | string[] | undefined)[] = [
+const UNUSABLE: readonly (string | string[] | undefined)[] = [
   undefined,
   "",
   " ",
@@ -58,11 +58,11 @@ const REPLACED: readonly (string | string[] | undefined)[] = [
   ["a"],
   ["a", "b"],
 ];
-for (const id of REPLACED) {
-  test(`the caller's request id ${JSON.stringify(id)?.slice(0, 40)} is replaced by a fresh one`, () => {
-    const made = requestIdOf(id);
-    assert.match(made, /^[\x21-\x7e]{1,128}$/);
-    assert.notEqual(made, id);
+for (const id of UNUSABLE) {
+  test(`the request id ${JSON.stringify(id)?.slice(0, 40)} is replaced by a fresh one`, () => {
+    const fresh = requestIdOf(id);
+    assert.match(fresh, /^[\x21-\x7e]{1,128}$/);
+    assert.notEqual(fresh, id);
   });
 }
 
@@ -71,11 +71,9 @@ test("no two fresh request ids are the same", () => {
   assert.equal(new Set(ids).size, ids.length);
 });
 
-describe("an exchange", () => {
+describe("a request id", { concurrency: 8 }, () => {
   const suite = suiteScope();
   let service: TestService;
-  let contexts: Context[] = [];
-  let gone = 0;
   before(async () => {
     service = await serveFor(suite, [
       route({
@@ -83,6 +81,65 @@ describe("an exchange", () => {
         path: "/id",
         handler: (_body, { requestId }) => json(200, requestId),
       }),
+      route({ method: "POST", path: "/echo", body: anything, handler: () => json(200, null) }),
+    ]);
+  });
+
+  /** The id of a request with these fields: the same for its client, its handler and the log. */
+  async function idOf(...fields: readonly string[]): Promise<string> {
+    const { headers, body } = await request(service.port, get("/id", fields));
+    const id = headers["x-request-id"] ?? "";
+    assert.equal(body, JSON.stringify(id));
+    assert.ok(service.records.some(({ requestId }) => requestId === id));
+    return id;
+  }
+
+  const callers: readonly (readonly [field: string, id: string])[] = [
+    ["X-Request-Id: abc", "abc"],
+    ["x-request-id:   abc\t", "abc"],
+    [`X-REQUEST-ID: ${"a".repeat(128)}`, "a".repeat(128)],
+    [`X-Request-Id: ${VISIBLE}`, VISIBLE],
+  ];
+  for (const [field, id] of callers) {
+    test(`is the caller's with ${JSON.stringify(field.slice(0, 30))}`, async () => {
+      assert.equal(await idOf(field), id);
+    });
+  }
+
+  const replaced = [[], [""], ["a b"], ["a".repeat(129)], ["caf\xe9"], ["a", "b"], ["a", "a"]];
+  for (const values of replaced) {
+    test(`is a fresh one with ${JSON.stringify(values).slice(0, 30)}`, async () => {
+      const id = await idOf(...values.map((value) => `X-Request-Id: ${value}`));
+      assert.match(id, /^[A-Za-z0-9_-]+$/);
+      assert.ok(!values.includes(id));
+    });
+  }
+
+  const mine = "X-Request-Id: mine";
+  const rejected: readonly (readonly [bytes: string, status: number])[] = [
+    [get("/nope", [mine]), 404],
+    [lines("POST /id HTTP/1.1", "Host: x", mine), 405],
+    [get("/id/", [mine]), 307],
+    [lines("GET /id HTTP/1.1", mine), 400],
+    [lines("GET /id HTTP/2.0", "Host: x", mine), 505],
+    [get("/id", ["Expect: x", mine]), 417],
+    [lines("POST /echo HTTP/1.1", "Host: x", mine), 422],
+  ];
+  for (const [bytes, status] of rejected) {
+    test(`is the caller's in a response of ${status}`, async () => {
+      const response = await request(service.port, bytes);
+      assert.deepEqual([response.status, response.headers["x-request-id"]], [status, "mine"]);
+    });
+  }
+});
+
+describe("an exchange whose client leaves", () => {
+  const suite = suiteScope();
+  let service: TestService;
+  let contexts: Context[] = [];
+  let goneCalls = 0;
+  before(async () => {
+    service = await serveFor(suite, [
       route({
         method: "POST",
         path: "/echo",
@@ -90,7 +147,7 @@ describe("an exchange", () => {
         handler: async (_body, context) => {
           contexts.push(context);
           context.onGone = () => {
-            gone += 1;
+            goneCalls += 1;
           };
           await until(() => context.signal.aborted, "the client to leave");
           return json(200, null);
@@ -101,115 +158,52 @@ describe("an exchange", () => {
         path: "/late",
         handler: async (_body, context) => {
           contexts.push(context);
-          await until(
-            () => service.records.some(({ path, status }) => path === "/late" && status === null),
-            "the line",
-          );
+          await until(() => recordsOf("late").length > 0, "the record");
           return json(200, null);
         },
       }),
     ]);
   });
 
-  /** The X-Request-Id of the answer to a request with these fields, which is also what the handler and the log know. */
-  async function idOf(...fields: readonly string[]): Promise<string> {
-    const { responses } = await exchange(
-      service.port,
-      lines("GET /id HTTP/1.1", "Host: x", ...fields),
-    );
-    const id = responses[0]?.headers["x-request-id"] ?? "";
-    assert.equal(responses[0]?.body, JSON.stringify(id));
-    await until(() => service.records.some(({ requestId }) => requestId === id), "the line");
-    return id;
+  function recordsOf(id: string): TestService["records"] {
+    return service.records.filter(({ requestId }) => requestId === id);
   }
 
-  test("the caller's X-Request-Id is in the answer, the log and the handler's context", async () => {
-    assert.equal(await idOf("X-Request-Id: abc"), "abc");
-    assert.equal(await idOf("x-request-id:   abc\t"), "abc");
-    assert.equal(await idOf(`X-REQUEST-ID: ${"a".repeat(128)}`), "a".repeat(128));
-    assert.equal(await idOf(`X-Request-Id: ${VISIBLE}`), VISIBLE);
-  });
-
-  test("an X-Request-Id that is no such text, or is sent twice, is replaced", async () => {
-    for (const fields of [
-      [],
-      [""],
-      ["a b"],
-      ["a".repeat(129)],
-      ["caf\xe9"],
-      ["a", "b"],
-      ["a", "a"],
-    ]) {
-      const id = await idOf(...fields.map((value) => `X-Request-Id: ${value}`));
-      assert.match(id, /^[A-Za-z0-9_-]+$/);
-      assert.ok(!fields.includes(id));
-    }
-  });
-
-  test("responses to requests that are refused have the caller's X-Request-Id, too", async () => {
-    const field = "X-Request-Id: mine";
-    const rows: readonly (readonly [string, number])[] = [
-      [lines("GET /nope HTTP/1.1", "Host: x", field), 404],
-      [lines("POST /id HTTP/1.1", "Host: x", field), 405],
-      [lines("GET /id/ HTTP/1.1", "Host: x", field), 307],
-      [lines("GET /id HTTP/1.1", field), 400],
-      [lines("GET /id HTTP/2.0", "Host: x", field), 505],
-      [lines("GET /id HTTP/1.1", "Host: x", "Expect: x", field), 417],
-      [lines("POST /echo HTTP/1.1", "Host: x", field), 422],
-    ];
-    for (const [request, status] of rows) {
-      const { responses } = await exchange(service.port, request);
-      assert.deepEqual(
-        [responses[0]?.status, responses[0]?.headers["x-request-id"]],
-        [status, "mine"],
-      );
-    }
-  });
-
-  test("the signal is aborted and onGone called when the client leaves, and the log is told of no status", async () => {
+  test("aborts the signal, calls onGone and is logged without a status, once", async () => {
     contexts = [];
-    gone = 0;
-    const client = await open(service.port);
-    client.send(postEcho("1", "X-Request-Id: leaver"));
+    const client = await open(service.port, postEcho("1", "X-Request-Id: leaver"));
     await until(() => contexts.length === 1, "the handler");
     const signal = contexts[0]?.signal;
     assert.equal(signal?.aborted, false);
     assert.equal(contexts[0]?.signal, signal);
-    assert.equal(gone, 0);
+    assert.equal(goneCalls, 0);
     client.socket.resetAndDestroy();
     await until(() => signal?.aborted === true, "the abort");
-    const line = service.records.find(({ requestId }) => requestId === "leaver");
-    assert.deepEqual([line?.status, line?.method, line?.path], [null, "POST", "/echo"]);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(service.records.filter(({ requestId }) => requestId === "leaver").length, 1);
-    assert.equal(gone, 1);
+    // By the response to a later request, nothing more can have happened.
+    assert.equal(await statusOf(service.port, get("/nope")), 404);
+    const [record, ...others] = recordsOf("leaver");
+    assert.deepEqual([record?.status, record?.method, record?.path], [null, "POST", "/echo"]);
+    assert.deepEqual([others.length, goneCalls], [0, 1]);
   });
 
-  test("a signal that is asked for after the client has left is aborted already", async () => {
+  test("has an aborted signal for a handler that reads it afterwards", async () => {
     contexts = [];
-    const client = await open(service.port);
-    client.send(lines("GET /late HTTP/1.1", "Host: x"));
+    const client = await open(service.port, get("/late", ["X-Request-Id: late"]));
     await until(() => contexts.length === 1, "the handler");
     client.socket.destroy();
-    await until(
-      () => service.records.some(({ path, status }) => path === "/late" && status === null),
-      "the line",
-    );
+    await until(() => recordsOf("late").length > 0, "the record");
+    assert.equal(recordsOf("late")[0]?.status, null);
     assert.equal(contexts[0]?.signal.aborted, true);
   });
+});
 
-  test("the log is told of the remote address, the path without the query, and how long it took", async () => {
-    const { responses } = await exchange(
-      service.port,
-      lines("GET /id?secret HTTP/1.1", "Host: x", "X-Request-Id: told"),
-    );
-    assert.equal(responses.length, 1);
-    const line = service.records.find(({ requestId }) => requestId === "told");
-    assert.deepEqual(
-      [line?.remote, line?.method, line?.path, line?.status],
-      ["127.0.0.1", "GET", "/id", 200],
-    );
-    assert.ok((line?.durationMs ?? -1) >= 0 && (line?.durationMs ?? Infinity) < 60_000);
-    assert.deepEqual([line?.key, line?.denied], [undefined, undefined]);
-  });
+test("a record has the peer's address, the path without the query, and a duration", async (t) => {
+  const ok = route({ method: "GET", path: "/id", handler: () => json(200, null) });
+  const service = await serveFor(t, [ok]);
+  assert.equal(await statusOf(service.port, get("/id?secret")), 200);
+  const [record] = service.records;
+  const { remote, method, path, status, key, denied, durationMs = -1 } = record ?? {};
+  assert.deepEqual([remote, method, path, status], ["127.0.0.1", "GET", "/id", 200]);
+  assert.deepEqual([key, denied], [undefined, undefined]);
+  assert.ok(durationMs >= 0 && durationMs < 60_000);
 });

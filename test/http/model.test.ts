@@ -11,11 +11,11 @@ import {
 
 const status = object({ status: string() });
 
-/** What `model` says of the value of `text`. */
-function check<T>(model: Model<T>, text: string): { value: T; faults: ValidationProblem[] } {
-  const faults: ValidationProblem[] = [];
-  const value = model(JSON.parse(text), ["body"], faults);
-  return { value, faults };
+/** The value of a JSON text by `model`, and its problems. */
+function check<T>(model: Model<T>, text: string): { value: T; problems: ValidationProblem[] } {
+  const problems: ValidationProblem[] = [];
+  const value = model(JSON.parse(text), ["body"], problems);
+  return { value, problems };
 }
 
 const NO_OBJECT = "Input should be a valid dictionary or object to extract fields from";
@@ -34,9 +34,9 @@ const GOOD: readonly (readonly [string, string])[] = [
 ];
 
 for (const [text, expected] of GOOD) {
-  test(`${text} is an object with a status, and nothing else of it is passed on`, () => {
-    const { value, faults } = check(status, text);
-    assert.deepEqual(faults, []);
+  test(`${text} passes on its status and nothing else`, () => {
+    const { value, problems } = check(status, text);
+    assert.deepEqual(problems, []);
     assert.deepEqual(Object.entries(value), [["status", expected]]);
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
   });
@@ -59,11 +59,11 @@ const NOT_STRINGS = [
 ];
 
 for (const text of NOT_STRINGS) {
-  test(`a status of ${text} is a fault of its own place, with what was sent`, () => {
-    const { faults } = check(status, `{"status":${text}}`);
+  test(`a status of ${text} is a problem at its place, and shown`, () => {
+    const { problems } = check(status, `{"status":${text}}`);
     const input: unknown = JSON.parse(text);
     const msg = "Input should be a valid string";
-    assert.deepEqual(faults, [{ type: "string_type", loc: ["body", "status"], msg, input }]);
+    assert.deepEqual(problems, [{ type: "string_type", loc: ["body", "status"], msg, input }]);
   });
 }
 
@@ -79,32 +79,32 @@ const MISSING = [
 ];
 
 for (const text of MISSING) {
-  test(`${text} has no status of its own, and is shown as it was sent`, () => {
-    const { faults } = check(status, text);
-    assert.equal(faults.length, 1);
+  test(`${text} has no status of its own, and is shown`, () => {
+    const { problems } = check(status, text);
+    assert.equal(problems.length, 1);
     assert.deepEqual(
-      [faults[0]?.type, faults[0]?.loc, faults[0]?.msg],
+      [problems[0]?.type, problems[0]?.loc, problems[0]?.msg],
       ["missing", ["body", "status"], "Field required"],
     );
-    assert.equal(JSON.stringify(faults[0]?.input), text);
+    assert.equal(JSON.stringify(problems[0]?.input), text);
   });
 }
 
-test("a member that every object inherits is not one that was sent", () => {
+test("a member that every object inherits is not one of the input", () => {
   for (const name of ["toString", "constructor", "hasOwnProperty", "valueOf", "isPrototypeOf"]) {
-    const { faults } = check(object({ [name]: string() }), '{"status":"a"}');
+    const { problems } = check(object({ [name]: string() }), '{"status":"a"}');
     assert.deepEqual(
-      faults.map(({ type, loc }) => [type, loc]),
+      problems.map(({ type, loc }) => [type, loc]),
       [["missing", ["body", name]]],
     );
   }
 });
 
 for (const text of ["null", "true", "5", '"x"', "[]", '[{"status":"a"}]', '["status"]']) {
-  test(`${text} is no object, and its members are not looked for`, () => {
-    const { faults } = check(status, text);
+  test(`${text} is not an object, and nothing in it is looked for`, () => {
+    const { problems } = check(status, text);
     const input: unknown = JSON.parse(text);
-    assert.deepEqual(faults, [
+    assert.deepEqual(problems, [
       { type: "model_attributes_type", loc: ["body"], msg: NO_OBJECT, input },
     ]);
   });
@@ -112,41 +112,41 @@ for (const text of ["null", "true", "5", '"x"', "[]", '[{"status":"a"}]', '["sta
 
 const nested = object({ a: string(), b: object({ c: string(), d: object({ e: string() }) }) });
 
-test("objects nest, and what is not declared is dropped on each level", () => {
-  const { value, faults } = check(
+test("objects nest, and members that are not declared are dropped on each level", () => {
+  const { value, problems } = check(
     nested,
     '{"x":1,"a":"1","b":{"y":2,"c":"2","d":{"z":3,"e":"3"}}}',
   );
-  assert.deepEqual(faults, []);
+  assert.deepEqual(problems, []);
   assert.deepEqual(value, { a: "1", b: { c: "2", d: { e: "3" } } });
 });
 
-test("every fault of every level is reported, in the order of the declaration", () => {
-  const { faults } = check(nested, '{"b":{"d":{"e":5},"c":null}}');
+test("problems of all levels are listed in the order of the declaration", () => {
+  const { problems } = check(nested, '{"b":{"d":{"e":5},"c":null}}');
   assert.deepEqual(
-    faults.map(({ type, loc }) => [type, loc.join(".")]),
+    problems.map(({ type, loc }) => [type, loc.join(".")]),
     [
       ["missing", "body.a"],
       ["string_type", "body.b.c"],
       ["string_type", "body.b.d.e"],
     ],
   );
-  const { faults: shallow } = check(nested, '{"a":"1","b":[]}');
+  const { problems: shallow } = check(nested, '{"a":"1","b":[]}');
   assert.deepEqual(
     shallow.map(({ type, loc }) => [type, loc.join(".")]),
     [["model_attributes_type", "body.b"]],
   );
 });
 
-test("a check leaves what it checks as it was", () => {
+test("a check does not change its input", () => {
   const input: unknown = JSON.parse('{"status":5,"a":{"b":1}}');
   status(input, ["body"], []);
   assert.equal(JSON.stringify(input), '{"status":5,"a":{"b":1}}');
 });
 
 test("an object without members takes any object", () => {
-  assert.deepEqual(check(object({}), '{"a":1}'), { value: {}, faults: [] });
-  assert.equal(check(object({}), "[]").faults.length, 1);
+  assert.deepEqual(check(object({}), '{"a":1}'), { value: {}, problems: [] });
+  assert.equal(check(object({}), "[]").problems.length, 1);
 });
 
 const SIZES: readonly (readonly [string, unknown, boolean])[] = [
@@ -164,8 +164,8 @@ const SIZES: readonly (readonly [string, unknown, boolean])[] = [
   ["a number too large for JSON", Infinity, true],
 ];
 
-for (const [what, input, isShown] of SIZES) {
-  test(`${what} ${isShown ? "is shown" : "is left out"}`, () => {
+for (const [name, input, isShown] of SIZES) {
+  test(`${name} ${isShown ? "is shown" : "is left out"}`, () => {
     const made = validationProblem("t", ["body"], "m", input);
     assert.deepEqual(
       made,
@@ -179,24 +179,24 @@ for (const [what, input, isShown] of SIZES) {
 }
 
 test("half of a surrogate pair is shown as its escape, and nothing throws", () => {
-  const { faults } = check(status, '{"x":"\\ud800"}');
-  assert.match(JSON.stringify(faults), /"input":\{"x":"\\ud800"\}/);
+  const { problems } = check(status, '{"x":"\\ud800"}');
+  assert.match(JSON.stringify(problems), /"input":\{"x":"\\ud800"\}/);
 });
 
-test("100,000 levels of lists are a fault without what was sent, and nothing throws", () => {
+test("100,000 levels of lists are a problem without their input", () => {
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
   for (const [text, type] of [
     [deep, "model_attributes_type"],
     [`{"status":${deep}}`, "string_type"],
     [`{"x":${deep}}`, "missing"],
   ]) {
-    const { faults } = check(status, text ?? "");
-    assert.equal(faults[0]?.type, type);
-    assert.ok(!("input" in (faults[0] ?? {})));
+    const { problems } = check(status, text ?? "");
+    assert.equal(problems[0]?.type, type);
+    assert.ok(!("input" in (problems[0] ?? {})));
   }
 });
 
-test("5,000 levels of objects are a fault without what was sent", () => {
-  const { faults } = check(status, `${'{"x":'.repeat(5000)}1${"}".repeat(5000)}`);
-  assert.deepEqual(Object.keys(faults[0] ?? {}), ["type", "loc", "msg"]);
+test("5,000 levels of objects are a problem without their input", () => {
+  const { problems } = check(status, `${'{"x":'.repeat(5000)}1${"}".repeat(5000)}`);
+  assert.deepEqual(Object.keys(problems[0] ?? {}), ["type", "loc", "msg"]);
 });

@@ -7,7 +7,7 @@ const DETAILS: readonly (readonly [string, unknown, string])[] = [
   ["a sentence", "Not Found", '{"detail":"Not Found"}'],
   ["no text at all", "", '{"detail":""}'],
   [
-    "a list of faults",
+    "a list of problems",
     [{ type: "missing", loc: ["body"] }],
     '{"detail":[{"type":"missing","loc":["body"]}]}',
   ],
@@ -18,23 +18,23 @@ const DETAILS: readonly (readonly [string, unknown, string])[] = [
   ["letters beyond ASCII", "é😀", '{"detail":"é😀"}'],
 ];
 
-for (const [what, detail, body] of DETAILS) {
-  test(`a detail of ${what} is written as FastAPI's compact {"detail":…}`, () => {
+for (const [name, detail, body] of DETAILS) {
+  test(`an HttpError with the detail ${name} is compact JSON, as in FastAPI`, () => {
     assert.equal(new HttpError(400, detail).body, body);
   });
 }
 
-test("its header has the fields of every JSON answer, then its own, in their order", () => {
+test("an HttpError has the fields of every JSON response, then its own", () => {
   const { headers } = new HttpError(503, "busy", ["Retry-After", "1", "X-A", "b"]);
   assert.deepEqual(headers, [...JSON_HEADERS, "Retry-After", "1", "X-A", "b"]);
   assert.deepEqual(new HttpError(404, "x").headers, JSON_HEADERS);
 });
 
-test("every JSON answer is application/json and kept by no cache", () => {
+test("every JSON response is application/json and must not be stored", () => {
   assert.deepEqual(JSON_HEADERS, ["Content-Type", "application/json", "Cache-Control", "no-store"]);
 });
 
-test("it takes no stack: one that is made once can be thrown for every request", () => {
+test("an HttpError has no stack, so one can be thrown for every request", () => {
   const error: object = new HttpError(401, "x");
   assert.ok(!(error instanceof Error));
   assert.ok(!("stack" in error));

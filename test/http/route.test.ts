@@ -9,14 +9,14 @@ const handler = (): Reply => json(200, null);
 
 const MODEL = object({ status: string() });
 
-test("what a declaration leaves out is none, or true", () => {
+test("members that a declaration leaves out are empty, or true", () => {
   const made = route({ method: "GET", path: "/a", handler });
   const { method, path, dependencies, body, includeInSchema, limited } = made;
   assert.deepEqual([method, path, dependencies, body], ["GET", "/a", [], undefined]);
   assert.deepEqual([includeInSchema, limited, made.handler], [true, true, handler]);
 });
 
-test("what a declaration says is kept as it is", () => {
+test("members of a declaration are kept as they are", () => {
   const dependencies = [(): void => {}];
   const body = MODEL;
   const made = route({
@@ -33,7 +33,7 @@ test("what a declaration says is kept as it is", () => {
   assert.deepEqual([made.includeInSchema, made.limited], [false, false]);
 });
 
-test("a handler's body has the type of its model: the compiler refuses another member", () => {
+test("a handler's body has the type of its model: another member does not compile", () => {
   const made = route({
     method: "POST",
     path: "/a",
@@ -44,7 +44,7 @@ test("a handler's body has the type of its model: the compiler refuses another m
   assert.equal(made.path, "/a");
 });
 
-test("a handler without a model has no body: the compiler refuses to look into it", () => {
+test("a handler without a model has no body: a member of it does not compile", () => {
   const made = route({
     method: "POST",
     path: "/a",
@@ -54,7 +54,7 @@ test("a handler without a model has no body: the compiler refuses to look into i
   assert.equal(made.body, undefined);
 });
 
-test("a handler may leave out what it doesn't need, or take the context", () => {
+test("a handler may take the context", () => {
   const made = route({
     method: "GET",
     path: "/a",
@@ -71,8 +71,8 @@ const VALUES: readonly (readonly [string, unknown, string])[] = [
   ["a member that is undefined", { a: undefined, b: 1 }, '{"b":1}'],
 ];
 
-for (const [what, value, body] of VALUES) {
-  test(`json() writes ${what} as compact JSON`, () => {
+for (const [name, value, body] of VALUES) {
+  test(`json() writes ${name} as compact JSON`, () => {
     assert.deepEqual(json(200, value), {
       status: 200,
       headers: ["Content-Type", "application/json", "Cache-Control", "no-store"],
@@ -81,7 +81,7 @@ for (const [what, value, body] of VALUES) {
   });
 }
 
-test("json() puts further fields after those of every JSON answer", () => {
+test("json() puts further fields after those of every JSON response", () => {
   const { headers } = json(201, null, ["Location", "/a/1"]);
   assert.deepEqual(headers, [
     "Content-Type",

@@ -9,7 +9,7 @@ import { processRoute } from "../../src/routes/process.ts";
 const guard = (): void => {};
 const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** What the handler makes of a status. */
+/** The reply of the handler to a status. */
 async function processed(
   status: string,
   delayMs = 0,
@@ -18,7 +18,7 @@ async function processed(
   return processRoute(guard, delayMs).handler({ status }, context as Context);
 }
 
-test("it is declared as in the original: POST /process, the guard as its one dependency, and the body's model", () => {
+test("the route is POST /process, with the guard as its dependency and a model", () => {
   const { method, path, dependencies, body, limited, includeInSchema } = processRoute(guard, 0);
   assert.deepEqual([method, path, limited, includeInSchema], ["POST", "/process", true, true]);
   assert.deepEqual(dependencies, [guard]);
@@ -53,7 +53,7 @@ const FAILING = [
   "\ud800",
 ];
 for (const status of FAILING) {
-  test(`${JSON.stringify(status)} fails with the original's 500`, async () => {
+  test(`${JSON.stringify(status)} is the original's 500`, async () => {
     for (const delayMs of [0, 1]) {
       const reply = await processed(status, delayMs);
       assert.deepEqual([reply.status, reply.body], [500, '{"detail":"Task processing failed"}']);
@@ -61,30 +61,31 @@ for (const status of FAILING) {
   });
 }
 
-test("the delay is waited for", async () => {
+test("a reply takes the delay", async () => {
   const start = performance.now();
   await processed("SUCCESS", 100);
   assert.ok(performance.now() - start >= 95);
 });
 
-test("a client that leaves ends the wait at once, and with it the timer", async () => {
+test("a client that leaves ends the delay at once", async () => {
   const context: Partial<Context> = {};
   const pending = processed("SUCCESS", 2_147_483_647, context);
   context.onGone?.();
   assert.equal((await pending).status, 500);
 });
 
-test("the signal isn't asked for: it would cost as much as the rest of a request", async () => {
+test("the handler does not read the signal, which would cost much", async () => {
   const context = {
     get signal(): AbortSignal {
       throw new Error("asked for");
     },
   };
-  for (const delayMs of [0, 1])
+  for (const delayMs of [0, 1]) {
     assert.equal((await processed("SUCCESS", delayMs, context)).status, 200);
+  }
 });
 
-test("the model takes a status that is a string, and reports anything else", () => {
+test("the model takes a status that is a string, and nothing else", () => {
   const rows: readonly (readonly [unknown, readonly string[]])[] = [
     [{ status: "a" }, []],
     [{ status: 1 }, ["string_type"]],
@@ -94,10 +95,10 @@ test("the model takes a status that is a string, and reports anything else", () 
     ["status", ["model_attributes_type"]],
   ];
   for (const [input, types] of rows) {
-    const faults: ValidationProblem[] = [];
-    processRoute(guard, 0).body?.(input, ["body"], faults);
+    const problems: ValidationProblem[] = [];
+    processRoute(guard, 0).body?.(input, ["body"], problems);
     assert.deepEqual(
-      faults.map(({ type }) => type),
+      problems.map(({ type }) => type),
       types,
     );
   }

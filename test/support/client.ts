@@ -181,7 +181,7 @@ export async function exchange(
   return { responses, closed: ended || closed, reset };
 }
 
-/** The one response to a request on a connection of its own. Throws if there is none, or a second. */
+/** The one response to a request on a connection of its own. Throws unless there is one. */
 export async function request(
   port: number,
   bytes: string | Buffer,

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 
-/** The repository's root as a `file:` URL with a trailing slash, for compiled tests and for tests run from source. */
+/** The repository's root as a `file:` URL with a trailing slash. */
 export const root: URL = findRoot(new URL("./", import.meta.url));
 
 function findRoot(directory: URL): URL {

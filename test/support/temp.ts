@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import type { Scope } from "./scope.ts";
 
 /**
- * Makes a directory that is removed when the test, or the suite, ends. `files` has the content of each file by its
- * path in the directory; their mode is 0600. Returns the directory's path.
+ * Makes a directory that is removed when the test, or the suite, ends. `files` has the content of
+ * each file by its path in the directory; their mode is 0600. Returns the directory's path.
  */
 export function tempDirectory(
   scope: Scope,
