@@ -5,13 +5,12 @@ import { before, describe, test } from "node:test";
 import { keySetOf } from "../../src/auth/keys.ts";
 import { parseKeysFile } from "../../src/auth/keys-file.ts";
 import { createGuard, type Keyring } from "../../src/auth/security.ts";
-import { HttpError, json } from "../../src/http/reply.ts";
+import { type HttpError, json, type Reply } from "../../src/http/reply.ts";
 import { type Context, route } from "../../src/http/route.ts";
-import { open } from "../support/client.ts";
+import { open, request } from "../support/client.ts";
 import { lines } from "../support/requests.ts";
 import { suiteScope } from "../support/scope.ts";
 import { anything, serveFor, type TestService } from "../support/server.ts";
-import { until } from "../support/wait.ts";
 
 const KEY = "k3y,with-a-comma;and=more";
 const EXPIRED = "expired-key";
@@ -27,29 +26,39 @@ const keyring: Keyring = {
   current: [...keySetOf({ default: KEY }), ...parseKeysFile(Buffer.from(file)).keys],
 };
 
-test("the guard is named as in the original, and takes the keys that are in force at the moment", () => {
-  const own: Keyring = { current: keySetOf({ a: "1" }) };
-  const guard = createGuard(own);
-  assert.equal(guard.name, "validateAuthentication");
-  const ask = (key: string): { key: unknown; denied: unknown } => {
-    const request = { headers: { "x-api-key": key }, rawHeaders: ["X-API-Key", key] };
-    const context = { request, key: undefined, denialReason: undefined } as unknown as Context;
-    const refusal = guard(context);
-    assert.ok(
-      context.key === undefined
-        ? refusal instanceof HttpError && refusal.status === 401
-        : refusal === undefined,
-    );
-    return { key: context.key, denied: context.denialReason };
-  };
-  assert.deepEqual(ask("1"), { key: "a", denied: undefined });
-  assert.deepEqual(ask("2"), { key: undefined, denied: "unknown" });
-  own.current = keySetOf({ b: "2" });
-  assert.deepEqual(ask("2"), { key: "b", denied: undefined });
-  assert.deepEqual(ask("1"), { key: undefined, denied: "unknown" });
+/** What the guard leaves in the context of a request with these X-API-Key fields. */
+interface Outcome {
+  readonly key: string | undefined;
+  readonly denialReason: string | undefined;
+}
+
+/** Calls the guard itself, and checks that it rejects exactly the requests without a valid key. */
+function callGuard(ring: Keyring, values: readonly string[]): Outcome {
+  const headers = values.length === 0 ? {} : { "x-api-key": values.join(", ") };
+  const rawHeaders = values.flatMap((value) => ["X-API-Key", value]);
+  const parts = { request: { headers, rawHeaders }, key: undefined, denialReason: undefined };
+  const context = parts as unknown as Context;
+  const rejection = createGuard(ring)(context);
+  const { key, denialReason } = context;
+  if (denialReason === undefined) assert.equal(rejection, undefined);
+  else assert.equal((rejection as HttpError).status, 401);
+  return { key, denialReason };
+}
+
+test("the guard has the original's name", () => {
+  assert.equal(createGuard(keyring).name, "validateAuthentication");
 });
 
-/** The name that the log has of a key that matches but may not be used now, by the reason. */
+test("the guard takes the keys that are in force at the moment", () => {
+  const ring: Keyring = { current: keySetOf({ a: "1" }) };
+  assert.deepEqual(callGuard(ring, ["1"]), { key: "a", denialReason: undefined });
+  assert.deepEqual(callGuard(ring, ["2"]), { key: undefined, denialReason: "unknown" });
+  ring.current = keySetOf({ b: "2" });
+  assert.deepEqual(callGuard(ring, ["2"]), { key: "b", denialReason: undefined });
+  assert.deepEqual(callGuard(ring, ["1"]), { key: undefined, denialReason: "unknown" });
+});
+
+/** The names of keys that match outside their dates, by the reason of the denial. */
 const NAMES_OUTSIDE_DATES: Readonly<Record<string, string>> = {
   expired: "old",
   not_yet_valid: "new",
@@ -105,73 +114,53 @@ const DENIALS: readonly (readonly [string, readonly string[], string])[] = [
 describe("the guard on the wire", { concurrency: 8 }, () => {
   const suite = suiteScope();
   let service: TestService;
-  let handled = 0;
+  let calls = 0;
   before(async () => {
-    service = await serveFor(suite, [
-      route({
-        method: "POST",
-        path: "/process",
-        dependencies: [createGuard(keyring)],
-        body: anything,
-        handler: (_body, { key }) => {
-          handled += 1;
-          return json(200, key);
-        },
-      }),
-    ]);
+    const handler = (_body: unknown, { key }: Context): Reply => {
+      calls += 1;
+      return json(200, key);
+    };
+    const guarded = route({
+      method: "POST",
+      path: "/process",
+      dependencies: [createGuard(keyring)],
+      body: anything,
+      handler,
+    });
+    service = await serveFor(suite, [guarded]);
   });
 
   let ids = 0;
 
-  /** The bytes of the one answer to a POST, with what may differ taken out, and what the log was told. */
-  async function ask(
+  /** Sends one POST request with these fields, and a body. */
+  async function send(
     fields: readonly string[],
     { target = "/process", framing = "Content-Length: 0", body = "" } = {},
-  ): Promise<{ text: string; denied: string | undefined; key: string | undefined }> {
+  ): Promise<Received> {
     ids += 1;
     const id = `id-${ids}`;
-    const client = await open(service.port);
-    client.send(
-      lines(
-        `POST ${target} HTTP/1.1`,
-        "Host: x",
-        `X-Request-Id: ${id}`,
-        framing,
-        "Content-Type: application/json",
-        ...fields,
-      ) + body,
-    );
-    await client.untilResponses(1);
-    const line = service.records.find(({ requestId }) => requestId === id);
-    client.socket.destroy();
+    const type = "Content-Type: application/json";
+    const first = [`POST ${target} HTTP/1.1`, "Host: x", `X-Request-Id: ${id}`, framing, type];
+    const client = await open(service.port, lines(...first, ...fields) + body);
+    await client.untilResponses();
     const text = client.text.replace(/^(?:Date|X-Request-Id|Connection): .*\r\n/gm, "");
-    return { text, denied: line?.denied, key: line?.key };
+    const { denied, key } = service.records.find(({ requestId }) => requestId === id) ?? {};
+    return { text, denied, key };
   }
 
-  const DENIAL =
-    lines(
-      "HTTP/1.1 401 Unauthorized",
-      "X-Content-Type-Options: nosniff",
-      "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox",
-      "Content-Type: application/json",
-      "Cache-Control: no-store",
-      "WWW-Authenticate: X-API-Key",
-      "Content-Length: 39",
-    ) + '{"detail":"Invalid or missing API Key"}';
-
-  for (const [what, fields, denied] of DENIALS) {
-    test(`${what}: the log says ${denied}, the client gets the same bytes as ever`, async () => {
+  for (const [name, fields, denied] of DENIALS) {
+    test(`gives the same 401 for ${name}, and the log says ${denied}`, async () => {
       const key = NAMES_OUTSIDE_DATES[denied];
-      assert.deepEqual(await ask(fields), { text: DENIAL, denied, key });
+      assert.deepEqual(await send(fields), { text: DENIAL, denied, key });
     });
   }
 
-  const KEY_BODY = JSON.stringify({ "X-API-Key": KEY });
-  const BODIES: readonly (readonly [string, string, string])[] = [
+  const keyBody = JSON.stringify({ "X-API-Key": KEY });
+  const bodies: readonly (readonly [name: string, framing: string, body: string])[] = [
     ["malformed JSON", "Content-Length: 10", '{"status":'],
     ["JSON of the wrong shape", "Content-Length: 2", "{}"],
-    ["a byte that isn't UTF-8", "Content-Length: 1", "\xff"],
-    ["a body of 100 MB, declared", "Content-Length: 100000000", ""],
+    ["a byte that is not UTF-8", "Content-Length: 1", "\xff"],
+    ["a declared body of 100 MB", "Content-Length: 100000000", ""],
     ["a body in chunks", "Transfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"],
     ["a chunk past any limit", "Transfer-Encoding: chunked", "ffffffff\r\n{}"],
     [
@@ -179,108 +168,95 @@ describe("the guard on the wire", { concurrency: 8 }, () => {
       "Transfer-Encoding: chunked",
       `2\r\n{}\r\n0\r\nX-API-Key: ${KEY}\r\n\r\n`,
     ],
-    ["a body that is only announced", "Content-Length: 5", ""],
+    ["a body that never arrives", "Content-Length: 5", ""],
     ["an expectation", "Content-Length: 2\r\nExpect: 100-continue", ""],
-    ["the key in the body", `Content-Length: ${KEY_BODY.length}`, KEY_BODY],
-    ["a coding that isn't accepted", "Content-Length: 2\r\nContent-Encoding: gzip", "{}"],
+    ["the key in the body", `Content-Length: ${keyBody.length}`, keyBody],
+    ["a content coding", "Content-Length: 2\r\nContent-Encoding: gzip", "{}"],
   ];
-  for (const [what, framing, body] of BODIES) {
-    test(`${what} without a key, or with a wrong one, is the same 401 before the body is looked at`, async () => {
-      assert.deepEqual(await ask([], { framing, body }), {
-        text: DENIAL,
-        denied: "missing",
-        key: undefined,
-      });
-      assert.deepEqual(await ask(["X-API-Key: bad"], { framing, body }), {
-        text: DENIAL,
-        denied: "unknown",
-        key: undefined,
-      });
+  for (const [name, framing, body] of bodies) {
+    test(`gives the same 401 for ${name}, without a key and with a wrong one`, async () => {
+      const missing = { text: DENIAL, denied: "missing", key: undefined };
+      assert.deepEqual(await send([], { framing, body }), missing);
+      const unknown = { text: DENIAL, denied: "unknown", key: undefined };
+      assert.deepEqual(await send(["X-API-Key: bad"], { framing, body }), unknown);
     });
   }
 
-  test("a key in the query doesn't count", async () => {
-    for (const target of [
-      `/process?X-API-Key=${KEY}`,
-      `/process?api_key=${KEY}`,
-      `http://${KEY}@x/process`,
-    ]) {
-      assert.deepEqual(await ask([], { target }), {
-        text: DENIAL,
-        denied: "missing",
-        key: undefined,
-      });
-    }
-  });
+  for (const target of ["/process?X-API-Key=KEY", "/process?api_key=KEY", "http://KEY@x/process"]) {
+    test(`does not look for a key in ${target}`, async () => {
+      const received = await send([], { target: target.replace("KEY", KEY) });
+      assert.deepEqual(received, { text: DENIAL, denied: "missing", key: undefined });
+    });
+  }
 
-  test("nothing that was denied has reached the handler", () => {
-    assert.equal(service.records.filter(({ denied }) => denied !== undefined).length > 40, true);
-    assert.ok(
-      service.records.every(({ denied, status }) => (denied === undefined) === (status !== 401)),
-    );
-  });
-
-  const ACCEPTED: readonly (readonly [string, string, string])[] = [
+  const accepted: readonly (readonly [name: string, field: string, keyName: string])[] = [
     ["as it is", `X-API-Key: ${KEY}`, "default"],
-    ["in small letters", `x-api-key: ${KEY}`, "default"],
-    ["in capitals", `X-API-KEY: ${KEY}`, "default"],
-    ["without a blank", `X-API-Key:${KEY}`, "default"],
+    ["after a name in small letters", `x-api-key: ${KEY}`, "default"],
+    ["after a name in capitals", `X-API-KEY: ${KEY}`, "default"],
+    ["without a blank before it", `X-API-Key:${KEY}`, "default"],
     ["between blanks and tabs", `X-API-Key: \t ${KEY} \t`, "default"],
     ["of the keys file", "X-API-Key: ci-key", "ci"],
   ];
-  for (const [what, field, name] of ACCEPTED) {
-    test(`a right key ${what} is let through, and the log and the handler know its name`, async () => {
-      const before = handled;
-      const { text, denied, key } = await ask([field], {
+  for (const [name, field, keyName] of accepted) {
+    test(`accepts a key ${name}, and the handler and the log have its name`, async () => {
+      const { text, denied, key } = await send([field], {
         framing: "Content-Length: 2",
         body: "{}",
       });
-      assert.deepEqual([text.endsWith(`"${name}"`), denied, key], [true, undefined, name]);
-      await until(() => handled > before, "the handler");
+      assert.deepEqual([text.endsWith(`"${keyName}"`), denied, key], [true, undefined, keyName]);
     });
   }
 
-  test("a right key beside its misuse elsewhere is still right", async () => {
-    const fields = [
-      `X-API-Key: ${KEY}`,
-      "Authorization: Bearer bad",
-      "Cookie: X-API-Key=bad",
-      "API-Key: bad",
-    ];
-    const { key } = await ask(fields, {
-      target: "/process?X-API-Key=bad",
-      framing: "Content-Length: 2",
-      body: "{}",
-    });
+  test("accepts a key in its field, whatever stands elsewhere", async () => {
+    const elsewhere = ["Authorization: Bearer bad", "Cookie: X-API-Key=bad", "API-Key: bad"];
+    const target = "/process?X-API-Key=bad";
+    const options = { target, framing: "Content-Length: 2", body: "{}" };
+    const { key } = await send([`X-API-Key: ${KEY}`, ...elsewhere], options);
     assert.equal(key, "default");
   });
 
-  test("405, 307 and 404 need no key", async () => {
-    for (const [request, status] of [
-      [lines("GET /process HTTP/1.1", "Host: x"), 405],
-      [
-        lines(
-          "OPTIONS /process HTTP/1.1",
-          "Host: x",
-          "Origin: http://a",
-          "Access-Control-Request-Method: POST",
-        ),
-        405,
-      ],
-      [lines("DELETE /process/ HTTP/1.1", "Host: x"), 307],
-      [lines("POST /nope HTTP/1.1", "Host: x"), 404],
-    ] as const) {
-      const client = await open(service.port);
-      client.send(request);
-      const [answer] = await client.untilResponses(1);
-      assert.equal(answer?.status, status);
-      assert.ok(!("www-authenticate" in (answer?.headers ?? {})));
-      client.socket.destroy();
-    }
+  const keyless: readonly (readonly [line: string, status: number])[] = [
+    ["GET /process HTTP/1.1", 405],
+    ["OPTIONS /process HTTP/1.1", 405],
+    ["DELETE /process/ HTTP/1.1", 307],
+    ["POST /nope HTTP/1.1", 404],
+  ];
+  for (const [line, status] of keyless) {
+    test(`is not asked for ${line}: ${status}`, async () => {
+      const response = await request(service.port, lines(line, "Host: x", "Origin: http://a"));
+      assert.equal(response.status, status);
+      assert.ok(!("www-authenticate" in response.headers));
+    });
+  }
+
+  test("keeps every request that it denies from the handler", () => {
+    const { records } = service;
+    const denied = records.filter(({ denied: reason }) => reason !== undefined);
+    assert.ok(denied.length > 40);
+    assert.ok(denied.every(({ status }) => status === 401));
+    assert.equal(calls, records.filter(({ status }) => status === 200).length);
   });
 });
 
-test("a denial costs the same work whatever its reason: one hash, and every key compared", () => {
+/** A response without what differs from request to request, and what the log has of it. */
+interface Received {
+  readonly text: string;
+  readonly denied: string | undefined;
+  readonly key: string | undefined;
+}
+
+const DENIAL =
+  lines(
+    "HTTP/1.1 401 Unauthorized",
+    "X-Content-Type-Options: nosniff",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Content-Type: application/json",
+    "Cache-Control: no-store",
+    "WWW-Authenticate: X-API-Key",
+    "Content-Length: 39",
+  ) + '{"detail":"Invalid or missing API Key"}';
+
+test("a denial compares with every key, whatever its reason", () => {
   let reads = 0;
   const counted = keyring.current.map((key) => ({
     ...key,
@@ -289,18 +265,11 @@ test("a denial costs the same work whatever its reason: one hash, and every key 
       return key.hash;
     },
   }));
-  const guard = createGuard({ current: counted });
-  const works = DENIALS.map(([, fields]) => {
+  for (const [name, fields] of DENIALS) {
     reads = 0;
-    const values = fields
-      .filter((field) => /^x-api-key:/i.test(field))
-      .map((field) => field.slice(10).trim());
-    const headers = values.length === 0 ? {} : { "x-api-key": values.join(", ") };
-    const rawHeaders = values.flatMap((value) => ["X-API-Key", value]);
-    assert.ok(
-      guard({ request: { headers, rawHeaders } } as unknown as Context) instanceof HttpError,
-    );
-    return reads;
-  });
-  assert.deepEqual(new Set(works), new Set([counted.length]));
+    const keyFields = fields.filter((field) => /^x-api-key:/i.test(field));
+    const values = keyFields.map((field) => field.slice("x-api-key:".length).trim());
+    assert.notEqual(callGuard({ current: counted }, values).denialReason, undefined);
+    assert.equal(reads, counted.length, name);
+  }
 });
