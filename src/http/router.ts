@@ -38,7 +38,7 @@ const NOT_FOUND = new HttpError(404, "Not Found");
 
 function findMistake({ method, path, dependencies, body, handler }: Route): string | undefined {
   if (!METHODS.includes(method)) return "the method must be one of node:http's, in capitals";
-  if (method === "HEAD") return "HEAD is answered by the GET route";
+  if (method === "HEAD") return "a GET route responds to HEAD, too";
   if (method === "CONNECT") return "CONNECT is for proxies";
   if (!PATH.test(path)) {
     return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";

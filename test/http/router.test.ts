@@ -248,7 +248,7 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
   ["an unknown method", { method: "FOO" }, /^routes\[0\] FOO \/a: the method must be /],
   ["no method", { method: "" }, /^routes\[0\] {2}\/a: the method must be /],
   ["a method with a blank", { method: "GET " }, /the method must be /],
-  ["HEAD", { method: "HEAD" }, /^routes\[0\] HEAD \/a: HEAD is answered by the GET route$/],
+  ["HEAD", { method: "HEAD" }, /^routes\[0\] HEAD \/a: a GET route responds to HEAD, too$/],
   ["CONNECT", { method: "CONNECT" }, /^routes\[0\] CONNECT \/a: CONNECT is for proxies$/],
   [
     "GET with a body",
