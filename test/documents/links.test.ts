@@ -66,25 +66,6 @@ describe("README.md", () => {
       [],
     );
   });
-
-  test("has the settings of .env.example, with their defaults", () => {
-    const example = [...read(".env.example").matchAll(/^#?([A-Z_]+)=(.*)$/gm)];
-    const defaults = new Map(example.map(([, name = "", value = ""]) => [name, value]));
-    // These have no default: the example shows a value.
-    for (const name of defaults.keys()) if (/_API_KEY/.test(name)) defaults.set(name, "");
-    assert.deepEqual(settingsTable(), defaults);
-  });
-
-  test("has every status of the OpenAPI document", () => {
-    const { paths } = JSON.parse(read("src/docs/openapi.json")) as OpenApi;
-    const operations = Object.values(paths).flatMap((item) => Object.values(item));
-    const statuses = operations.flatMap(({ responses }) => Object.keys(responses));
-    const rows = new Set([...(readme?.text ?? "").matchAll(/^\| (\d{3}) /gm)].map(([, s]) => s));
-    assert.deepEqual(
-      [...new Set(statuses)].filter((status) => !rows.has(status)),
-      [],
-    );
-  });
 });
 
 describe("a document", () => {
@@ -108,10 +89,6 @@ describe("a document", () => {
   });
 });
 
-interface OpenApi {
-  readonly paths: Record<string, Record<string, { readonly responses: object }>>;
-}
-
 function deadLinks(document: MarkdownDocument): string[] {
   const dead: string[] = [];
   for (const { path, anchor } of linksOf(document)) {
@@ -129,12 +106,6 @@ function isMissing(path: string): boolean {
   const source = path.replace(/^dist\//, "").replace(/(?<=^dist\/.*|)\.js$/, ".js");
   const candidates = [source, source.replace(/\.js$/, ".ts")];
   return !candidates.some((candidate) => existsSync(join(repository, candidate)));
-}
-
-/** The variables of README.md's table, with their defaults. */
-function settingsTable(): Map<string, string> {
-  const rows = (readme?.text ?? "").matchAll(/^\| `([A-Z_]+)` +\| (?:`(.*?)`)? *\|/gm);
-  return new Map([...rows].map(([, name = "", value = ""]) => [name, value]));
 }
 
 function read(path: string): string {
