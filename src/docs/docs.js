@@ -1,9 +1,7 @@
-// Shows the page's forms and makes them work; the reference needs none of this.
+// Shows the page's forms and makes them work. The reference needs none of this.
 
 /** How many characters of a response's body are shown. */
 const SHOWN = 20000;
-
-const UNREACHABLE = "No response: the service can't be reached, or the connection broke.";
 
 /** The key is kept here and nowhere else. */
 let key = "";
@@ -13,48 +11,44 @@ for (const form of document.forms) {
   else setUpKey(form);
   form.hidden = false;
 }
+for (const text of document.querySelectorAll("pre")) {
+  makeCopyable(text, text.dataset.name ?? "example");
+}
 
 /** @param {HTMLFormElement} form */
 function setUpKey(form) {
-  const field = partOf(form, "key", HTMLInputElement);
+  const { entry, forget, state } = form;
   /** @param {string} value @param {string} message */
   const setKey = (value, message) => {
     key = value;
-    field.value = "";
-    partOf(form, "state", HTMLElement).textContent = message;
+    entry.value = "";
+    state.textContent = message;
+    document.body.classList.toggle("has-key", value !== "");
   };
   form.onsubmit = () => {
-    const entry = field.value.trim();
-    const problem = keyProblem(entry);
-    if (problem) setKey("", `Not authorized: ${problem}.`);
-    else setKey(entry, "Authorized, until you forget the key or leave this page.");
+    const value = entry.value.trim();
+    if (/^[!-~]+$/.test(value)) {
+      setKey(value, "The key is sent until you forget it or leave this page.");
+    } else {
+      setKey("", `No key is set: ${value ? "use visible ASCII only" : "enter one first"}.`);
+    }
     return false;
   };
-  partOf(form, "forget", HTMLButtonElement).onclick = () => {
-    setKey("", "Not authorized. The key is forgotten.");
-    field.focus();
+  forget.onclick = () => {
+    setKey("", "No key is set: it is forgotten.");
+    entry.focus();
   };
   // The browser may keep a page that is left, with its memory, and show it again.
-  addEventListener("pagehide", () => {
-    setKey("", "Not authorized. The key was forgotten when you left the page.");
-  });
-}
-
-/** @param {string} entry */
-function keyProblem(entry) {
-  if (!entry) return "enter a key first";
-  if (!/^[!-~]+$/.test(entry)) return "a key has visible ASCII characters only";
-  return undefined;
+  addEventListener("pagehide", () => setKey("", "No key is set: you left the page."));
 }
 
 /** @param {HTMLFormElement} form */
 function setUpOperation(form) {
-  const command = partOf(form, "command", HTMLElement);
-  const showCommand = () => {
-    command.textContent = curl(form);
-  };
-  showCommand();
+  const [command] = form.querySelectorAll("pre");
+  const showCommand = () => (command.textContent = curl(form));
   form.oninput = showCommand;
+  form.onchange = showCommand;
+  showCommand();
   let sending = new AbortController();
   form.onsubmit = () => {
     sending.abort();
@@ -62,33 +56,15 @@ function setUpOperation(form) {
     send(form, sending.signal);
     return false;
   };
-  partOf(form, "copy", HTMLButtonElement).onclick = async () => {
-    partOf(form, "state", HTMLElement).textContent = await copy(command);
-  };
 }
 
 /**
- * Copies the text of an element, or selects it if that is impossible. Returns what to say about it.
- * @param {HTMLElement} source
- */
-async function copy(source) {
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    return "Copied.";
-  } catch {
-    // A page that came over plain HTTP has no clipboard.
-    getSelection()?.selectAllChildren(source);
-    return "Selected. Copy it with Ctrl+C or ⌘C.";
-  }
-}
-
-/**
- * Sends the request and shows its response. If it is aborted, the next one shows its own.
+ * Sends the request and shows its response, unless it is aborted.
  * @param {HTMLFormElement} form
  * @param {AbortSignal} signal
  */
 async function send(form, signal) {
-  const place = partOf(form, "response", HTMLElement);
+  const [place] = form.querySelectorAll("[aria-live]");
   for (const link of place.querySelectorAll("a")) URL.revokeObjectURL(link.href);
   place.replaceChildren(element("p", "Sending…"));
   const start = performance.now();
@@ -98,42 +74,45 @@ async function send(form, signal) {
     const time = Math.round(performance.now() - start);
     const body = await bodyElements(content);
     if (signal.aborted) return;
-    place.replaceChildren(
-      ...statusElements(form, response, time),
-      ...body,
-      ...headerElements(response),
-    );
+    const lines = [...response.headers].map((field) => field.join(": "));
+    const headers = [element("h4", "Headers"), element("pre", lines.join("\n"))];
+    place.replaceChildren(...statusElements(form, response, time), ...body, ...headers);
+    for (const text of place.querySelectorAll("pre")) makeCopyable(text, "response");
   } catch {
-    if (!signal.aborted) place.replaceChildren(element("p", UNREACHABLE));
+    if (signal.aborted) return;
+    const problem = "No response: the service can't be reached, or the connection broke.";
+    place.replaceChildren(element("p", problem));
   }
 }
 
 /**
- * The status, with the time it took in milliseconds, and what the document says about it.
+ * The status, the time in milliseconds, and what the document says about the status.
  * @param {HTMLFormElement} form
  * @param {Response} response
  * @param {number} time
  */
 function statusElements(form, { status, statusText }, time) {
   const code = String(status);
-  const exact = declaredStatus(form, code);
-  const declared = exact ?? declaredStatus(form, `${code[0]}XX`) ?? declaredStatus(form, "default");
+  const declared = declaredStatus(form, code);
   // HTTP/2 has no reason phrase; the document's heading has one.
-  const phrase = exact?.textContent ?? `${code} ${statusText}`;
+  const phrase = declared?.textContent ?? `${code} ${statusText}`;
   const title = element("h4", `${phrase}, ${time} ms`);
   title.dataset.status = code;
-  const description =
-    declared?.nextElementSibling?.textContent ?? "The document does not declare this status.";
-  return [title, element("p", description)];
+  const meaning = declared?.nextElementSibling?.textContent;
+  return [title, element("p", meaning ?? "The document does not declare this status.")];
 }
 
 /**
- * The heading of a response that the document declares for this operation.
+ * The heading of a response that the operation declares, or shares with others.
  * @param {HTMLFormElement} form
  * @param {string} status
  */
 function declaredStatus(form, status) {
-  return form.parentElement?.querySelector(`[data-status="${status}"]:not(form *)`);
+  const section = /** @type {HTMLElement} */ (form.parentElement);
+  const own = section.querySelector(`[data-status="${status}"]:not(form *)`);
+  const [...links] = section.querySelectorAll("a");
+  const shared = links.find(({ textContent }) => textContent === status);
+  return own ?? (shared && document.getElementById(shared.hash.slice(1))?.firstElementChild);
 }
 
 /**
@@ -142,6 +121,7 @@ function declaredStatus(form, status) {
  */
 async function bodyElements(content) {
   const text = pretty(await content.text());
+  if (!text) return [];
   const shown = element("pre", text.slice(0, SHOWN));
   shown.tabIndex = 0;
   if (text.length <= SHOWN) return [shown];
@@ -154,12 +134,6 @@ async function bodyElements(content) {
   return [note, shown];
 }
 
-/** @param {Response} response */
-function headerElements({ headers }) {
-  const lines = [...headers].map((field) => field.join(": "));
-  return [element("h4", "Headers"), element("pre", lines.join("\n"))];
-}
-
 /**
  * The request as a command for a POSIX shell. The variable API_KEY holds the key. It goes through a
  * pipe, because everyone on the machine can see a command's arguments.
@@ -167,49 +141,63 @@ function headerElements({ headers }) {
  */
 function curl(form) {
   const { method, type, header } = form.dataset;
-  const body = bodyOf(form);
   const parts = [`curl -X ${method}`, quote(addressOf(form))];
   if (header) parts.push("-H @-");
   if (type) parts.push(`-H ${quote(`Content-Type: ${type}`)}`);
-  if (body !== undefined) parts.push(`--data-raw ${quote(body)}`);
+  if (form.body) parts.push(`--data-raw ${quote(form.body.value)}`);
   const command = parts.join(" \\\n  ");
   return header ? `printf ${quote(`${header}: %s\\n`)} "$API_KEY" |\n${command}` : command;
 }
 
-/**
- * A text as one word of a shell.
- * @param {string} text
- */
+/** A text as one word of a shell. @param {string} text */
 function quote(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/**
- * @param {HTMLFormElement} form
- * @returns {RequestInit}
- */
+/** @param {HTMLFormElement} form */
 function requestOf(form) {
   const { method, type, header } = form.dataset;
   const headers = new Headers();
   if (type) headers.set("Content-Type", type);
   if (header && key) headers.set(header, key);
-  return { method, headers, body: bodyOf(form) };
-}
-
-/** @param {HTMLFormElement} form */
-function bodyOf(form) {
-  return form.querySelector("textarea")?.value;
+  return { method, headers, body: form.body?.value };
 }
 
 /** @param {HTMLFormElement} form */
 function addressOf(form) {
-  return new URL(`.${form.dataset.path}`, location.href).href;
+  let path = `.${form.dataset.path}`;
+  const query = new URLSearchParams();
+  /** @type {NodeListOf<HTMLElement>} */
+  const fields = form.querySelectorAll("[data-in]");
+  for (const field of fields) {
+    const { in: place, name = "" } = field.dataset;
+    for (const value of valuesOf(field)) {
+      if (place === "query") query.append(name, value);
+      else path = path.replace(`{${name}}`, () => encodeURIComponent(value));
+    }
+  }
+  const address = new URL(path, location.href);
+  address.search = query.toString();
+  return address.href;
 }
 
 /**
- * JSON with a member on each line; any other text as it is.
- * @param {string} text
+ * The values of a parameter: each line or option that is not empty. Of a check box that can be left
+ * out, only a change.
+ * @param {any} field
+ * @returns {string[]}
  */
+function valuesOf({ type, value, checked, defaultChecked, selectedOptions, dataset }) {
+  if (type === "checkbox") {
+    const isSent = "required" in dataset || checked !== defaultChecked;
+    return isSent ? [String(checked)] : [];
+  }
+  const options = [...(selectedOptions ?? [])].map((option) => option.value);
+  const values = selectedOptions ? options : value.split("\n");
+  return values.filter(Boolean);
+}
+
+/** JSON with a member on each line; any other text as it is. @param {string} text */
 function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -219,25 +207,34 @@ function pretty(text) {
 }
 
 /**
+ * Puts a button beside a text that copies it.
+ * @param {HTMLElement} text
  * @param {string} name
- * @param {string} text
  */
+function makeCopyable(text, name) {
+  const button = element("button", "Copy");
+  button.type = "button";
+  button.ariaLabel = `Copy ${name}`;
+  const state = element("small", "");
+  state.role = "status";
+  button.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      state.textContent = "Copied.";
+    } catch {
+      // A page that came over plain HTTP has no clipboard.
+      getSelection()?.selectAllChildren(text);
+      state.textContent = "Selected. Copy it with Ctrl+C or ⌘C.";
+    }
+  };
+  const figure = element("figure", "");
+  text.before(figure);
+  figure.append(text, button, state);
+}
+
+/** @param {string} name @param {string} text @returns {any} */
 function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
-}
-
-/**
- * The element of the form with this `data-part`.
- * @template {HTMLElement} T
- * @param {HTMLFormElement} form
- * @param {string} name
- * @param {new () => T} type
- * @returns {T}
- */
-function partOf(form, name, type) {
-  const part = form.querySelector(`[data-part=${name}]`);
-  if (part instanceof type) return part;
-  throw new Error(`The form has no part ${name}`);
 }

@@ -14,6 +14,19 @@ export type Operation = JsonObject & {
   readonly path: string;
 };
 
+/** A parameter of an operation. */
+export interface Parameter {
+  readonly name: string;
+  /** `path`, `query`, `header` or `cookie`. */
+  readonly place: string;
+  readonly isRequired: boolean;
+  readonly schema: unknown;
+  /** A text, if there is one. */
+  readonly description: unknown;
+  /** A value to start from; undefined if there is none. */
+  readonly example: unknown;
+}
+
 /** `value` if it is an object; else an object without members. */
 export function asObject(value: unknown): JsonObject {
   return typeof value === "object" && value !== null ? (value as JsonObject) : {};
@@ -58,6 +71,34 @@ export function resolve(document: OpenApiDocument, value: unknown): JsonObject {
     object = target;
   }
   return object;
+}
+
+/**
+ * The operation's parameters, in the document's order.
+ *
+ * Throws an Error that shows a `$ref` which leads nowhere.
+ */
+export function parametersOf(document: OpenApiDocument, operation: Operation): Parameter[] {
+  return valuesOf(operation["parameters"]).map((value) => {
+    const parameter = resolve(document, value);
+    return {
+      name: String(parameter["name"]),
+      place: String(parameter["in"]),
+      isRequired: parameter["required"] === true,
+      schema: parameter["schema"],
+      description: parameter["description"],
+      example: examplesOf(parameter)[0]?.["value"],
+    };
+  });
+}
+
+/**
+ * The examples of a parameter or of a media type, as OpenAPI's Example Objects. The only one has
+ * no summary.
+ */
+export function examplesOf({ example, examples }: JsonObject): JsonObject[] {
+  if (example !== undefined) return [{ value: example }];
+  return valuesOf(examples);
 }
 
 /** The most references that may follow each other: more are taken for a circle. */

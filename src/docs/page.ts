@@ -3,15 +3,18 @@ import { STATUS_CODES } from "node:http";
 import {
   asObject,
   entriesOf,
+  examplesOf,
   type JsonObject,
   type OpenApiDocument,
   type Operation,
   operationsOf,
+  parametersOf,
   resolve,
   valuesOf,
 } from "./document.ts";
+import { keyForm, operationForm } from "./form.ts";
 import { type Html, html, join, jsonHtml } from "./html.ts";
-import { describeType, propertyTable, tableRow } from "./schema.ts";
+import { componentId, describeType, propertyTable, table, tableRow } from "./schema.ts";
 
 /**
  * The docs page for `document`. It is a complete reference without its script, which shows the
@@ -23,50 +26,56 @@ import { describeType, propertyTable, tableRow } from "./schema.ts";
 export function renderPage(document: OpenApiDocument): string {
   const { title, version } = asObject(document["info"]);
   const operations = operationsOf(document);
+  const common = commonHeaders(document, operations);
+  const shared = sharedResponses(document, operations, common);
   const page = html`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title} ${version}</title>
 <link rel="icon" href="docs/icon.svg"><link rel="stylesheet" href="docs/docs.css">
 <script type="module" src="docs/docs.js"></script>
+${contents(operations, shared !== undefined)}
 <main>
-${introduction(document, operations)}
-${operations.map((operation) => operationSection(document, operation))}
-${componentsSection(document)}
+${introduction(document)}
+${operations.map((operation) => operationSection(document, operation, common))}
+${shared}
+${componentsSection(document, common)}
 </main>
 `;
   return page.toString();
 }
 
-function introduction(document: OpenApiDocument, operations: readonly Operation[]): Html {
+function contents(operations: readonly Operation[], hasShared: boolean): Html {
+  const links = operations.map(({ method, path }) => {
+    const address = `#${method}${path}`;
+    return html`<a href="${address}"><b>${method}</b> <code>${path}</code></a>\n`;
+  });
+  const shared = hasShared && html`<a href="#responses">Responses</a>\n`;
+  return html`<nav aria-label="Contents">
+${links}${shared}<a href="#schemas">Schemas</a>
+<a href="openapi.json">openapi.json</a></nav>`;
+}
+
+function introduction(document: OpenApiDocument): Html {
   const { title, version, description } = asObject(document["info"]);
+  const header = keyHeader(document);
   return html`<section><div>
 <h1>${title} <small>${version}</small></h1>
 <p>${description}
-${contents(operations)}
 ${authentication(document)}</div>
-${keyForm(keyHeader(document))}
+${header === undefined ? undefined : keyForm(header)}
 </section>`;
-}
-
-function contents(operations: readonly Operation[]): Html {
-  const links = operations.map(({ method, path }) => {
-    const address = `#${method}${path}`;
-    return html`<a href="${address}"><b>${method}</b> <code>${path}</code></a> `;
-  });
-  return html`<nav aria-label="Contents">
-${links}
-<a href="#schemas">Schemas</a> <a href="openapi.json">openapi.json</a></nav>`;
 }
 
 function authentication({ components }: OpenApiDocument): Html {
   const schemes = entriesOf(asObject(components)["securitySchemes"]);
-  return html`<h2>Authentication</h2>
-${schemes.map(([id, { type, in: place, name, description }]) => {
-  return html`<p>${description}
+  const paragraphs = schemes.map(([id, { type, in: place, name, description }]) => {
+    return html`<p>${description}
 <p>${id}: ${type} in ${place} <code>${name}</code>
 `;
-})}`;
+  });
+  return html`<h2>Authentication</h2>
+${paragraphs}`;
 }
 
 /** The name of the header field that carries the key; undefined if there is no such scheme. */
@@ -75,119 +84,158 @@ function keyHeader(document: OpenApiDocument): unknown {
   return schemes.find((scheme) => scheme["in"] === "header")?.["name"];
 }
 
-function keyForm(header: unknown): Html | undefined {
-  if (header === undefined) return undefined;
-  return html`<form hidden>
-<label>${header} <input data-part="key" type="password" autocomplete="off"></label>
-<button>Authorize</button> <button data-part="forget" type="button">Forget</button>
-<p data-part="state" role="status">Not authorized. A key stays in this page's memory only.
-</form>`;
-}
-
-function operationSection(document: OpenApiDocument, operation: Operation): Html {
+function operationSection(
+  document: OpenApiDocument,
+  operation: Operation,
+  common: readonly string[],
+): Html {
   const { method, path, summary, description, security } = operation;
   const schemes = valuesOf(security).flatMap(Object.keys);
   const header = schemes.length > 0 ? keyHeader(document) : undefined;
+  const title = summary === undefined ? undefined : html`<strong>${summary}.</strong> `;
   return html`<section id="${method}${path}"><div>
 <h2><b>${method}</b> <code>${path}</code></h2>
-<p>${summary && html`<strong>${summary}.</strong> `}${description}
+<p>${title}${description}
 <p>Security: ${schemes.join(", ") || "none"}</div>
-${tryIt(document, operation, header)}<div>
-${requestBody(document, operation)}<h3>Responses</h3>
-${responses(document, operation)}</div></section>
+${operationForm(document, operation, header)}<div>
+${parameterTable(document, operation)}${requestBody(document, operation)}<h3>Responses</h3>
+${responses(document, operation, common)}</div></section>
 `;
 }
 
-/** The form that sends a request. `header` carries the key; undefined if no key is needed. */
-function tryIt(document: OpenApiDocument, operation: Operation, header: unknown): Html {
-  const { method, path, requestBody } = operation;
-  const [type, media] = entriesOf(resolve(document, requestBody)["content"])[0] ?? [];
-  const title = `${method} ${path}`;
-  const data = html`data-method="${method}" data-path="${path}" data-type="${type}"`;
-  return html`<form ${data} data-header="${header}" hidden>
-<h3>Try it</h3>
-${media && bodyField(media)}
-<button aria-label="Send ${title}">Send</button>
-<div data-part="response" aria-live="polite"><p>No response yet.</div>
-<h4>cURL</h4><pre data-part="command" tabindex="0"></pre>
-<button data-part="copy" type="button" aria-label="Copy cURL for ${title}">Copy</button>
-<small data-part="state" role="status">${keyNote(header)}</small>
-</form>`;
-}
-
-function bodyField(media: JsonObject): Html {
-  const example = jsonHtml(examplesOf(media)[0]?.["value"]);
-  // HTML drops the line break after the start tag, and no other one.
-  return html`<label>Body <textarea data-part="body" rows="3" spellcheck="false">
-${example}</textarea></label>`;
-}
-
-function keyNote(header: unknown): string {
-  return header === undefined ? "Needs no key." : "Reads your key from API_KEY.";
+function parameterTable(document: OpenApiDocument, operation: Operation): Html | undefined {
+  const rows = parametersOf(document, operation).map((parameter) => {
+    const { name, place, isRequired, schema, description } = parameter;
+    return tableRow(name, isRequired ? `${place}, required` : place, schema, description);
+  });
+  return rows.length === 0 ? undefined : html`<h3>Parameters</h3>\n${table(rows)}\n`;
 }
 
 function requestBody(document: OpenApiDocument, operation: Operation): Html | undefined {
   if (operation["requestBody"] === undefined) return undefined;
   const body = resolve(document, operation["requestBody"]);
+  const mark = body["required"] === true && html` <em>required</em>`;
   const tables = valuesOf(body["content"]).map(({ schema }) => {
     return propertyTable(resolve(document, schema));
   });
-  return html`<h3>Request body${body["required"] === true && html` <em>required</em>`}</h3>
-${message(body)}${tables}
+  return html`<h3>Request body${mark}</h3>
+${message(body, [])}${tables}
 `;
 }
 
-function responses(document: OpenApiDocument, operation: Operation): Html[] {
-  return entriesOf(operation["responses"]).map(([status, response]) => {
-    const phrase = STATUS_CODES[status];
-    return html`<div>
-<h4 data-status="${status}">${status} ${phrase}</h4>
-${message(resolve(document, response))}</div>
+/** The operation's own responses, then links to those that it shares with others. */
+function responses(
+  document: OpenApiDocument,
+  operation: Operation,
+  common: readonly string[],
+): Html {
+  const blocks: Html[] = [];
+  const links: Html[] = [];
+  for (const [status, response] of entriesOf(operation["responses"])) {
+    const id = sharedId(status, response);
+    if (id === undefined) blocks.push(responseBlock(document, status, response, common));
+    else links.push(html`<a href="#${id}">${status}</a>`);
+  }
+  const also = links.length > 0 && html`<p>Also ${join(links, ", ")}`;
+  return html`${blocks}${also}`;
+}
+
+/** The responses that operations share, each once, by status; undefined if there are none. */
+function sharedResponses(
+  document: OpenApiDocument,
+  operations: readonly Operation[],
+  common: readonly string[],
+): Html | undefined {
+  const blocks = new Map<string, Html>();
+  const entries = operations.flatMap((operation) => entriesOf(operation["responses"]));
+  entries.sort(([one], [other]) => one.localeCompare(other));
+  for (const [status, response] of entries) {
+    const id = sharedId(status, response);
+    if (id === undefined || blocks.has(id)) continue;
+    blocks.set(id, responseBlock(document, status, response, common, id));
+  }
+  if (blocks.size === 0) return undefined;
+  return html`<section id="responses"><div>
+<h2>Shared responses</h2>
+<p>They mean the same for every operation that names them.</div>
+<div>${[...blocks.values()]}</div></section>`;
+}
+
+/**
+ * Where a response is described for all operations: if it is a component, and its status is not one
+ * that every caller has to handle.
+ */
+function sharedId(status: string, { $ref }: JsonObject): string | undefined {
+  const isHandled = /^(?:2..|401|404|422|500)$/.test(status);
+  return $ref === undefined || isHandled ? undefined : componentId(String($ref));
+}
+
+/** The header fields that every response has. They are named in the table of headers alone. */
+function commonHeaders(document: OpenApiDocument, operations: readonly Operation[]): string[] {
+  const all = operations.flatMap((operation) => valuesOf(operation["responses"]));
+  const names = all.map((each) => Object.keys(asObject(resolve(document, each)["headers"])));
+  return (names[0] ?? []).filter((name) => names.every((each) => each.includes(name)));
+}
+
+/** `id` is what links lead to, if any do. */
+function responseBlock(
+  document: OpenApiDocument,
+  status: string,
+  response: JsonObject,
+  common: readonly string[],
+  id?: string,
+): Html {
+  const phrase = PHRASES[status] ?? STATUS_CODES[status];
+  const heading = id === undefined ? "h4" : "h3";
+  return html`<div${id !== undefined && html` id="${id}"`}>
+<${heading} data-status="${status}">${status} ${phrase}</${heading}>
+${message(resolve(document, response), common)}</div>
 `;
+}
+
+/** Reason phrases of RFC 9110 that differ from Node's. */
+const PHRASES: Readonly<Record<string, string>> = {
+  413: "Content Too Large",
+  422: "Unprocessable Content",
+};
+
+/**
+ * A request body or a response: its description, types, header fields that are not common to all,
+ * and examples.
+ */
+function message({ description, headers, content }: JsonObject, common: readonly string[]): Html {
+  const types = entriesOf(content).map(([type, { schema }]) => {
+    return html`${type} ${describeType(schema)}`;
   });
-}
-
-/** What a request body or a response holds: its description, types, header fields and examples. */
-function message({ description, headers, content }: JsonObject): Html {
-  const media = entriesOf(content);
-  const types = media.map(([type, { schema }]) => html`${type} ${describeType(schema)}`);
-  const fields = entriesOf(headers).map(([name]) => html`header ${name}`);
+  const names = Object.keys(asObject(headers)).filter((name) => !common.includes(name));
+  const fields = names.map((name) => html`header ${name}`);
   return html`<p>${description}
 <p>${join([...types, ...fields], ", ")}
 ${valuesOf(content).flatMap(examplesOf).map(exampleBlock)}`;
 }
 
 function exampleBlock({ summary, value }: JsonObject): Html {
-  const caption =
-    summary === undefined
-      ? undefined
-      : html`<p>${summary}
-`;
-  return html`${caption}<pre>${jsonHtml(value)}</pre>
-`;
+  const caption = summary === undefined ? undefined : html`<p>${summary}\n`;
+  return html`${caption}<pre>${jsonHtml(value)}</pre>\n`;
 }
 
-/** The examples of a media type as OpenAPI's Example Objects; the only one has no summary. */
-function examplesOf({ example, examples }: JsonObject): JsonObject[] {
-  if (example !== undefined) return [{ value: example }];
-  return valuesOf(examples);
-}
-
-function componentsSection({ components }: OpenApiDocument): Html {
+function componentsSection({ components }: OpenApiDocument, common: readonly string[]): Html {
   const { schemas, headers } = asObject(components);
+  const rows = entriesOf(headers).map(([name, { required, schema, description }]) => {
+    const note = required === true ? "required" : "";
+    return tableRow(name, common.includes(name) ? "always" : note, schema, description);
+  });
+  const fields =
+    rows.length > 0 &&
+    html`<div><h3>Headers</h3>
+${table(rows)}</div>`;
   return html`<section id="schemas"><h2>Schemas</h2>
-${entriesOf(schemas).map(schemaBlock)}<div><h3>Headers</h3><table>
-${entriesOf(headers).map(headerRow)}
-</table></div></section>`;
+${entriesOf(schemas).map(schemaBlock)}${fields}</section>`;
 }
 
 function schemaBlock([name, schema]: [string, JsonObject]): Html {
-  return html`<div id="${name}"><h3>${name}</h3>
+  return html`<div id="schemas/${name}"><h3>${name}</h3>
 <p>${schema["description"]}
 ${propertyTable(schema) ?? html`<p>${describeType(schema)}`}</div>
 `;
-}
-
-function headerRow([name, { required, schema, description }]: [string, JsonObject]): Html {
-  return tableRow(name, required === true, schema, description);
 }

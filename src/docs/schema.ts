@@ -2,13 +2,16 @@ import { asObject, entriesOf, type JsonObject, valuesOf } from "./document.ts";
 import { type Html, html, join, jsonHtml } from "./html.ts";
 
 /**
- * The types that a schema (JSON Schema 2020-12, or OpenAPI 3.0) allows: `string (uuid) or null`. A
- * reference is a link and is not followed, so schemas that contain each other come to an end.
+ * The types that a schema (JSON Schema 2020-12, or OpenAPI 3.0) allows, with their bounds and the
+ * default: `integer (at least 0, at most 9), default 5`. A reference is a link and is not followed,
+ * so schemas that contain each other come to an end.
  */
 export function describeType(schema: unknown): Html {
-  const alternatives = typeAlternatives(asObject(schema));
-  if (asObject(schema)["nullable"] === true) alternatives.push(html`null`);
-  return join(alternatives.length === 0 ? ["any"] : alternatives, " or ");
+  const object = asObject(schema);
+  const alternatives = typeAlternatives(object);
+  if (object["nullable"] === true) alternatives.push(html`null`);
+  const type = join(alternatives.length === 0 ? ["any"] : alternatives, " or ");
+  return "default" in object ? html`${type}, default ${literal(object["default"])}` : type;
 }
 
 /**
@@ -16,18 +19,22 @@ export function describeType(schema: unknown): Html {
  * undefined if it has none.
  */
 export function propertyTable(schema: JsonObject): Html | undefined {
-  const rows = propertyRows(schema, "");
+  return table(propertyRows(schema, ""));
+}
+
+/** The identifier on the page of the component that a reference leads to: `schemas/Job`. */
+export function componentId(reference: string): string {
+  return reference.replace("#/components/", "");
+}
+
+/** A table of rows; undefined if there are none. */
+export function table(rows: readonly Html[]): Html | undefined {
   return rows.length === 0 ? undefined : html`<table>\n${rows}</table>`;
 }
 
-/** A row of a table: a name with a mark if it is required, a type, and a description. */
-export function tableRow(
-  name: string,
-  isRequired: boolean,
-  schema: unknown,
-  description: unknown,
-): Html {
-  const mark = isRequired && html` <em>required</em>`;
+/** A row of a table. `note` stands behind the name: whether it is required, say. */
+export function tableRow(name: string, note: string, schema: unknown, description: unknown): Html {
+  const mark = note !== "" && html` <em>${note}</em>`;
   return html`<tr><th>${name}${mark}<td>${describeType(schema)}<td>${description}\n`;
 }
 
@@ -44,8 +51,7 @@ function typeAlternatives(schema: JsonObject): Html[] {
 }
 
 function referenceLink(reference: string): Html {
-  const name = reference.split("/").at(-1);
-  return html`<a href="#${name}">${name}</a>`;
+  return html`<a href="#${componentId(reference)}">${reference.split("/").at(-1)}</a>`;
 }
 
 function literal(value: unknown): Html {
@@ -53,21 +59,49 @@ function literal(value: unknown): Html {
 }
 
 /** `type` is one name or a list of names. */
-function namedTypes({ type = [], format, items }: JsonObject): Html[] {
+function namedTypes(schema: JsonObject): Html[] {
+  const { type = [], items } = schema;
+  const bounds = describeBounds(schema);
   return [type].flat().map((name) => {
-    if (name === "array") return html`array of ${describeType(items)}`;
-    const hasFormat = format !== undefined && name !== "null";
-    return hasFormat ? html`${name} (${format})` : html`${name}`;
+    if (name === "null") return html`null`;
+    const words = name === "array" ? html`array of ${describeType(items)}` : name;
+    return bounds.length === 0 ? html`${words}` : html`${words} (${join(bounds, ", ")})`;
   });
+}
+
+/** How the keywords of JSON Schema that limit a value read; `#` stands for the limit. */
+const BOUNDS: Readonly<Record<string, string>> = {
+  format: "#",
+  minimum: "at least #",
+  exclusiveMinimum: "more than #",
+  maximum: "at most #",
+  exclusiveMaximum: "less than #",
+  multipleOf: "a multiple of #",
+  minLength: "# or more characters",
+  maxLength: "up to # characters",
+  pattern: "pattern #",
+  minItems: "# or more items",
+  maxItems: "up to # items",
+};
+
+function describeBounds(schema: JsonObject): string[] {
+  const bounds: string[] = [];
+  for (const [keyword, words] of Object.entries(BOUNDS)) {
+    const limit = schema[keyword];
+    const isLimit = typeof limit === "string" || typeof limit === "number";
+    if (isLimit) bounds.push(words.replace("#", () => String(limit)));
+  }
+  return bounds;
 }
 
 /** `prefix` is the way to the schema, with a dot at its end: `ctx.`. */
 function propertyRows(schema: JsonObject, prefix: string): Html[] {
   const { properties, items, allOf, anyOf, oneOf } = schema;
+  const required = [schema["required"]].flat();
   const rows: Html[] = [];
   for (const [name, property] of entriesOf(properties)) {
-    const isRequired = [schema["required"]].flat().includes(name);
-    rows.push(tableRow(prefix + name, isRequired, property, property["description"]));
+    const note = required.includes(name) ? "required" : "";
+    rows.push(tableRow(prefix + name, note, property, property["description"]));
     rows.push(...propertyRows(property, `${prefix}${name}.`));
   }
   for (const variant of [allOf, anyOf, oneOf].flatMap(valuesOf)) {

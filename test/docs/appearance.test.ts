@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, beforeEach, describe, test } from "node:test";
 
 import { KEY } from "../support/requests.ts";
 import { type Browser, type Element, KEYS } from "../support/browser.ts";
+import { jobs } from "../support/jobs.ts";
 import { COUNT_VISIBLE, type DocsPage, PARTS, startDocsPage } from "../support/docs-page.ts";
 import { suiteScope } from "../support/scope.ts";
 
@@ -15,7 +16,6 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
     page = await startDocsPage(suite);
     ({ browser } = page);
   });
-  after(() => page?.stop());
   beforeEach(() => page.load());
 
   test("names its controls for people and for programs", async () => {
@@ -24,27 +24,52 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
       const elements = await browser.run<Element[]>(script, selector);
       return Promise.all(elements.map((element) => browser.label(element)));
     };
-    assert.deepEqual(await labels("input"), ["X-API-Key"]);
-    assert.deepEqual(await labels("textarea"), ["Body"]);
-    assert.deepEqual(await labels("button"), [
-      "Authorize",
-      "Forget",
-      "Send POST /process",
-      "Copy cURL for POST /process",
-      "Send GET /health",
-      "Copy cURL for GET /health",
-    ]);
+    assert.deepEqual(await labels("#key"), ["X-API-Key"]);
+    assert.deepEqual(await labels("form:not([data-path]) button"), ["Use key", "Forget"]);
+    const process = "[data-path='/process']";
+    assert.deepEqual(await labels(`${process} textarea`), ["Body"]);
+    const buttons = ["Send POST /process", "Copy cURL for POST /process"];
+    assert.deepEqual(await labels(`${process} button`), buttons);
+    const examples = await labels("div figure > button");
+    assert.ok(examples.length > 10);
+    assert.deepEqual(new Set(examples), new Set(["Copy example"]));
     assert.equal(await browser.role(await browser.find("main")), "main");
-    assert.equal(await browser.run(COUNT_VISIBLE, "[role=status], [aria-live]"), 5);
+    assert.equal(await browser.run(COUNT_VISIBLE, `output, ${PARTS.response}`), 2);
+  });
+
+  test("keeps the contents in view, and no link leads below them", async () => {
+    const script = `
+      const nav = document.querySelector("nav").getBoundingClientRect();
+      const target = document.getElementById(location.hash.slice(1)).getBoundingClientRect();
+      return { top: nav.top, isClear: target.top >= nav.bottom, scrolled: scrollY };
+    `;
+    await browser.click('nav [href="#schemas"]');
+    const { top, isClear, scrolled } = await browser.run<Record<string, unknown>>(script);
+    assert.equal(top, 0);
+    assert.equal(isClear, true);
+    assert.ok(Number(scrolled) > 900);
+    await browser.click('nav [href="#POST/process"]');
+    assert.equal((await browser.run<Record<string, unknown>>(script))["isClear"], true);
+  });
+
+  test("scrolls its forms with the page", async () => {
+    await page.resize(1280, 300);
+    await browser.click(PARTS.send);
+    await page.waitForText(/401/);
+    const boxes = await browser.run(`
+      return [...document.forms].filter((form) => form.scrollHeight > form.clientHeight + 1).length;
+    `);
+    assert.equal(boxes, 0);
   });
 
   test("works with the keyboard alone, and always shows where the focus is", async () => {
+    const links = await browser.run<number>("return document.querySelectorAll('nav a').length");
     let tabs = 0;
     const tabTo = async (selector: string): Promise<void> => {
       for (;;) {
         await browser.press(KEYS.tab);
         tabs += 1;
-        assert.ok(tabs <= 10, `${tabs} Tabs`);
+        assert.ok(tabs <= links + 7, `${tabs} Tabs`);
         const { isFound, isVisible, text } = await browser.run<Focus>(FOCUS, selector);
         assert.ok(isVisible, `the focus on ${text} is not visible`);
         if (isFound) return;
@@ -52,7 +77,7 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
     };
     await tabTo(PARTS.key);
     await browser.press(KEY);
-    await tabTo(PARTS.authorize);
+    await tabTo(PARTS.useKey);
     await browser.press(KEYS.enter);
     await tabTo(PARTS.body);
     await tabTo(PARTS.send);
@@ -68,15 +93,26 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
     [640, "200%"],
   ] as const;
   for (const [width, size] of windows) {
+    test(`shows parameters in a window of ${width} pixels with text of ${size}`, async () => {
+      await page.resize(width, 800);
+      await page.show(jobs);
+      await browser.run("document.documentElement.style.fontSize = arguments[0]", size);
+      assert.ok((await browser.run<number>(WIDTH)) <= width);
+      const outside = await browser.run(`
+        return [...document.querySelectorAll("form [data-in]")]
+          .filter((field) => field.getBoundingClientRect().right > innerWidth).length;
+      `);
+      assert.equal(outside, 0);
+    });
+
     test(`is not wider than a window of ${width} pixels with text of ${size}`, async () => {
-      const widthOf = "return document.documentElement.scrollWidth";
       await page.resize(width, 800);
       await browser.open(page.address);
       await browser.run("document.documentElement.style.fontSize = arguments[0]", size);
-      assert.ok((await browser.run<number>(widthOf)) <= width);
-      await page.authorize(KEY);
+      assert.ok((await browser.run<number>(WIDTH)) <= width);
+      await page.useKey(KEY);
       await page.send(`{"status":["${"x".repeat(300)}"]}`, /422/);
-      assert.ok((await browser.run<number>(widthOf)) <= width);
+      assert.ok((await browser.run<number>(WIDTH)) <= width);
     });
   }
 
@@ -104,8 +140,9 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
     await disable(true);
     await browser.open(page.address);
     assert.equal(await browser.run(COUNT_VISIBLE, "form, input, textarea, button"), 0);
-    assert.ok((await browser.run<number>(COUNT_VISIBLE, "h4")) > 15);
-    const reference = "h1, h2, h3:not(form *), h4:not(form *), table, section > div";
+    assert.ok((await browser.run<number>(COUNT_VISIBLE, "[data-status]")) > 10);
+    const reference =
+      "h1, h2, h3:not(form *), h4:not(form *), table, pre:not(form *), section > div";
     const count = "return document.querySelectorAll(arguments[0]).length";
     assert.equal(await browser.run(COUNT_VISIBLE, reference), await browser.run(count, reference));
   });
@@ -114,11 +151,13 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
     t.after(() => browser.devtools("Emulation.setEmulatedMedia", { media: "" }));
     await browser.devtools("Emulation.setEmulatedMedia", { media: "print" });
     assert.equal(await browser.run(COUNT_VISIBLE, "form, input, textarea, button, nav"), 0);
-    assert.ok((await browser.run<number>(COUNT_VISIBLE, "h4, table")) > 20);
+    assert.ok((await browser.run<number>(COUNT_VISIBLE, "[data-status], table")) > 20);
     const { data } = await browser.devtools<{ data: string }>("Page.printToPDF");
     assert.equal(Buffer.from(data, "base64").toString("latin1", 0, 5), "%PDF-");
   });
 });
+
+const WIDTH = "return document.documentElement.scrollWidth";
 
 /** The element that has the focus. */
 interface Focus {

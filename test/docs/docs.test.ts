@@ -13,11 +13,10 @@ import {
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, beforeEach, describe, test } from "node:test";
 import { promisify } from "node:util";
 
 import type { OpenApiDocument } from "../../src/docs/document.ts";
-import { renderPage } from "../../src/docs/page.ts";
 import { KEY } from "../support/requests.ts";
 import { root } from "../support/root.ts";
 import { type Browser } from "../support/browser.ts";
@@ -38,7 +37,6 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     page = await startDocsPage(suite);
     ({ browser, proxy } = page);
   });
-  after(() => page?.stop());
   beforeEach(() => page.load());
 
   test("loads itself and three files, all from its own origin, without a violation", async () => {
@@ -70,7 +68,7 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
 
   test("sends the textarea's text, and shows status, meaning, time, headers and body", async () => {
     assert.equal(await page.textOf(PARTS.response), "No response yet.");
-    await page.authorize(` ${KEY} `);
+    await page.useKey(` ${KEY} `);
     await browser.click(PARTS.send);
     const response = await page.waitForText(/200 OK/);
     assert.match(response, /200 OK, \d+ msThe task was processed\./);
@@ -81,8 +79,8 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   });
 
   test("shows each kind of error with the problems that the service lists", async () => {
-    await page.authorize(KEY);
-    const problem = /422 Unprocessable \w+, .*"loc": \[\n *"body",\n *"status"/s;
+    await page.useKey(KEY);
+    const problem = /422 Unprocessable Content, .*"loc": \[\n *"body",\n *"status"/s;
     assert.match(await page.send('{"status":1}', /422/), problem);
     assert.match(await page.send("{", /json_invalid/), /422.*"error": /s);
     const failure = await page.send('{"status":"x"}', /500/);
@@ -93,10 +91,10 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     await browser.click(PARTS.send);
     const denial = await page.waitForText(/\d ms/);
     assert.match(denial, /^401 Unauthorized, \d+ msThe key is .*"Invalid or missing API Key"/s);
-    await page.authorize("wrong");
+    await page.useKey("wrong");
     await browser.click(PARTS.send);
     await page.waitForText(/401 Unauthorized/);
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     await browser.click(PARTS.send);
     await page.waitForText(/200 OK/);
     const requests = proxy.seen.filter(({ url }) => url === "/process");
@@ -104,10 +102,25 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     assert.deepEqual(keys, [undefined, "wrong", KEY]);
   });
 
+  test("says beside Send if no key is set, and leads to its field", async () => {
+    const isShown = (): Promise<boolean> =>
+      browser.run("return document.querySelector(arguments[0]).checkVisibility()", PARTS.keyNote);
+    assert.equal(await isShown(), true);
+    assert.equal(await page.textOf(PARTS.keyNote), "No key is set");
+    await browser.click(PARTS.keyNote);
+    assert.equal(await browser.run("return document.activeElement.id"), "key");
+    await page.useKey(KEY);
+    assert.equal(await isShown(), false);
+    await browser.click(PARTS.forget);
+    assert.equal(await isShown(), true);
+    const health = `document.querySelector('[data-path="/health"] [href="#key"]')`;
+    assert.equal(await browser.run(`return ${health}`), null);
+  });
+
   test("sends neither key nor body if an operation takes none", async () => {
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     await browser.click('[aria-label="Send GET /health"]');
-    const response = '[data-path="/health"] [data-part=response]';
+    const response = '[data-path="/health"] [aria-live]';
     await page.waitForText(/200 OK, .*"status": "ok"/s, response);
     const { method, headers = {}, body } = proxy.seen.at(-1) ?? {};
     assert.deepEqual(
@@ -117,7 +130,7 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   });
 
   test("keeps the key out of document, address and stores, and loses it on reload", async () => {
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     await browser.click(PARTS.send);
     await page.waitForText(/200 OK/);
     const places = await browser.run<string>(ALL_PLACES);
@@ -129,11 +142,11 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   });
 
   test("forgets the key on request", async () => {
-    await page.authorize(KEY);
-    assert.match(await page.textOf(PARTS.keyState), /^Authorized/);
+    await page.useKey(KEY);
+    assert.match(await page.textOf(PARTS.keyState), /^The key is sent /);
     await browser.type(PARTS.key, "half a key");
     await browser.click(PARTS.forget);
-    assert.match(await page.textOf(PARTS.keyState), /^Not authorized/);
+    assert.match(await page.textOf(PARTS.keyState), /^No key is set: it is forgotten/);
     assert.equal(await browser.run("return document.querySelector('input').value"), "");
     await browser.click(PARTS.send);
     await page.waitForText(/401 Unauthorized/);
@@ -141,14 +154,14 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   });
 
   test("forgets key and entry when it is left, also if it comes back as it was", async () => {
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     await browser.type(PARTS.key, "half a key");
     await browser.run("addEventListener('pageshow', (event) => (window.isBack = event.persisted))");
     await browser.click('[href="openapi.json"]');
     await browser.back();
     assert.equal(await browser.run("return window.isBack"), true, "the page was not kept");
     assert.equal(await browser.run("return document.querySelector('input').value"), "");
-    assert.match(await page.textOf(PARTS.keyState), /^Not authorized\./);
+    assert.match(await page.textOf(PARTS.keyState), /^No key is set: you left/);
     await browser.click(PARTS.send);
     await page.waitForText(/401 Unauthorized/);
     assert.equal(proxy.seen.at(-1)?.headers["x-api-key"], undefined);
@@ -156,9 +169,9 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
 
   for (const key of ["", "  ", "clé", "a b", "“k”"]) {
     test(`refuses ${JSON.stringify(key)} as a key, and forgets the one before`, async () => {
-      await page.authorize(KEY);
-      await page.authorize(key);
-      const reason = key.trim() === "" ? /^Not authorized: enter / : /^Not authorized: .* ASCII/;
+      await page.useKey(KEY);
+      await page.useKey(key);
+      const reason = key.trim() === "" ? /^No key is set: enter / : /^No key is set: .* ASCII/;
       assert.match(await page.textOf(PARTS.keyState), reason);
       assert.equal(await browser.run("return document.querySelector('input').value"), "");
       await browser.click(PARTS.send);
@@ -168,7 +181,7 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
   }
 
   test("shows a command with which sh sends the same bytes, whatever the body", async () => {
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     const special = `{"status":"it's $HOME \`id\` \\"\\\\\\" !! é 漢 %s"}`;
     const simple = '{"status":"SUCCESS"}';
     for (const body of [simple, special, "'", "''\\'", "@/etc/passwd", "", "{\n\n }\n"]) {
@@ -210,32 +223,11 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     assert.equal(proxy.seen.at(-1)?.headers["x-api-key"], KEY);
   });
 
-  test("copies the command, or selects it if there is no clipboard", async () => {
-    const setClipboard = (value: string): Promise<unknown> => {
-      const property = `{ value: ${value}, configurable: true }`;
-      return browser.run(`Object.defineProperty(navigator, "clipboard", ${property})`);
-    };
-    await setClipboard("{ writeText: async (text) => (window.copied = text) }");
-    await browser.click(PARTS.copy);
-    await page.waitForText(/^Copied\.$/, PARTS.copyState);
-    assert.equal(await browser.run("return copied"), await page.textOf(PARTS.command));
-    const denied = "{ writeText: () => Promise.reject(new Error('denied')) }";
-    for (const clipboard of ["undefined", denied]) {
-      await browser.run("getSelection().empty()");
-      await setClipboard(clipboard);
-      await browser.click(PARTS.copy);
-      await page.waitForText(/^Selected/, PARTS.copyState);
-      const selected = await browser.run("return getSelection().toString()");
-      assert.equal(selected, await page.textOf(PARTS.command));
-    }
-  });
-
   test("works behind a proxy that strips a prefix", async (t) => {
-    const prefixed = await startProxy(page.service.port, "/svc");
-    t.after(() => prefixed.stop());
+    const prefixed = await startProxy(t, page.service.port, "/svc");
     await browser.open(`${prefixed.origin}/svc/docs/?x#GET/health`);
     assert.equal(await browser.run("return location.pathname"), "/svc/docs");
-    await page.authorize(KEY);
+    await page.useKey(KEY);
     await browser.click(PARTS.send);
     await page.waitForText(/200 OK/);
     const command = await page.textOf(PARTS.command);
@@ -248,13 +240,22 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     assert.deepEqual(failed, []);
   });
 
-  test("says if the document does not declare a status", async () => {
-    proxy.handlers.set("/process", (_request, response) => {
-      response.writeHead(418).end("short and stout");
-    });
-    const response = await page.send("{}", /418/);
-    const expected = `^418 I'm a Teapot, \\d+ msThe document does not declare this status\\.short`;
-    assert.match(response, new RegExp(expected));
+  test("says what the document says about a status, also of a shared response", async () => {
+    for (const [status, meaning] of [
+      [413, "413 Content Too Large, \\d+ msThe body is larger than the service accepts\\."],
+      [418, "418 I'm a Teapot, \\d+ msThe document does not declare this status\\."],
+    ] as const) {
+      proxy.handlers.set("/process", (_request, response) => {
+        response.writeHead(status).end("short and stout");
+      });
+      const response = await page.send("{}", new RegExp(`^${status} `));
+      assert.match(response, new RegExp(`^${meaning}\\s*short and stout`));
+    }
+  });
+
+  test("shows no body if the response has none", async () => {
+    proxy.handlers.set("/process", (_request, response) => response.writeHead(204).end());
+    await page.send("{}", /^204 No Content, \d+ ms.*\.Headers/);
   });
 
   test("says in plain words if no response comes, or only half of one", async () => {
@@ -319,15 +320,7 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     const attack = '</script></textarea></title><img src=x onerror="window.hacked = 1">';
     const json = readFileSync(new URL("src/docs/openapi.json", root), "utf8");
     const document = JSON.parse(json) as OpenApiDocument;
-    const { headers } = await fetch(`http://127.0.0.1:${page.service.port}/docs`);
-    const fields = {
-      "Content-Type": "text/html; charset=utf-8",
-      "Content-Security-Policy": headers.get("content-security-policy") ?? "",
-    };
-    proxy.handlers.set("/docs", (_request, response) => {
-      response.writeHead(200, fields).end(renderPage(poison(document, attack)));
-    });
-    await browser.open(page.address);
+    await page.show(poison(document, attack));
     assert.equal(await browser.run("return document.images.length"), 0);
     assert.equal(await browser.run("return typeof hacked"), "undefined");
     const text = await browser.run<string>("return document.body.innerText");
@@ -363,9 +356,9 @@ function fileAppears(directory: string, file: string): Promise<void> {
   });
 }
 
-/** Sets the text of the first body, as if it had been typed. */
+/** Sets the text of the body, as if it had been typed. */
 const SET_BODY = `
-  const field = document.querySelector("textarea");
+  const field = document.querySelector('${PARTS.body}');
   field.value = arguments[0];
   field.dispatchEvent(new Event("input", { bubbles: true }));
 `;

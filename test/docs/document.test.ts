@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { operationsOf, resolve } from "../../src/docs/document.ts";
+import {
+  examplesOf,
+  type Operation,
+  operationsOf,
+  parametersOf,
+  resolve,
+} from "../../src/docs/document.ts";
 
 test("operations have their method in capitals, their path, and the document's order", () => {
   const paths = {
@@ -55,6 +61,50 @@ describe("a reference", () => {
       /responses\/(?:loop|other)"/,
     );
   });
+});
+
+describe("the parameters of an operation", () => {
+  const operation = (parameters: unknown): Operation => ({ method: "GET", path: "/", parameters });
+  const schema = { type: "string" };
+
+  test("have name, place, schema, description and example, and may be references", () => {
+    const id = { name: "id", in: "path", required: true, schema, description: "D", example: 1 };
+    const document = { components: { parameters: { id } } };
+    const examples = { first: { value: "a" }, second: { value: "b" } };
+    const reference = { $ref: "#/components/parameters/id" };
+    const found = parametersOf(
+      document,
+      operation([reference, { name: "q", in: "query", examples }]),
+    );
+    assert.deepEqual(found, [
+      { name: "id", place: "path", isRequired: true, schema, description: "D", example: 1 },
+      {
+        name: "q",
+        place: "query",
+        isRequired: false,
+        schema: undefined,
+        description: undefined,
+        example: "a",
+      },
+    ]);
+  });
+
+  test("are none if there is no list of them", () => {
+    assert.deepEqual(parametersOf({}, operation(undefined)), []);
+  });
+
+  test("are an error if a reference leads nowhere", () => {
+    const reference = { $ref: "#/components/parameters/gone" };
+    assert.throws(() => parametersOf({}, operation([reference])), /parameters\/gone/);
+  });
+});
+
+test("the only example has no name, others keep the document's order", () => {
+  const b = { summary: "B", value: 2 };
+  const a = { summary: "A", value: 1 };
+  assert.deepEqual(examplesOf({ example: 0 }), [{ value: 0 }]);
+  assert.deepEqual(examplesOf({ examples: { b, a } }), [b, a]);
+  assert.deepEqual(examplesOf({}), []);
 });
 
 test("a value that is not an object is read as an empty one", () => {

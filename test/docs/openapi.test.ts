@@ -38,11 +38,12 @@ describe("the OpenAPI document", () => {
   });
 
   test("says of each operation whether it needs a key", () => {
-    const security = operationsOf(document).map(({ path, security }) => [path, security]);
-    assert.deepEqual(Object.fromEntries(security), {
-      "/process": [{ APIKeyHeader: [] }],
-      "/health": [],
-    });
+    const operations = operationsOf(document);
+    const securityOf = (path: string): unknown =>
+      operations.find((operation) => operation.path === path)?.["security"];
+    assert.deepEqual(securityOf("/process"), [{ APIKeyHeader: [] }]);
+    assert.deepEqual(securityOf("/health"), []);
+    for (const { security } of operations) assert.ok(Array.isArray(security));
   });
 
   test("has one server, relative to its own address, so that it works below any prefix", () => {
@@ -57,7 +58,8 @@ describe("the OpenAPI document", () => {
 
   test("uses only formats of JSON Schema", () => {
     const formats = [...json.matchAll(/"format": "([^"]*)"/g)].map(([, format]) => format);
-    assert.deepEqual(formats, ["uuid"]);
+    assert.ok(formats.includes("uuid"));
+    for (const format of formats) assert.match(String(format), /^(?:uuid|uri|date-time|date)$/);
   });
 
   test("names a contact, and gives each operation a tag that it describes", () => {
@@ -66,9 +68,9 @@ describe("the OpenAPI document", () => {
       assert.match(String(description), /^[^.]+\.$/);
       return name;
     });
-    const used = operationsOf(document).map(({ tags }) => tags);
-    assert.deepEqual(used, [["process"], ["health"]]);
-    assert.deepEqual(names, used.flat().toSorted());
+    const used = operationsOf(document).map(({ tags }) => [tags].flat());
+    for (const tags of used) assert.equal(tags.length, 1);
+    assert.deepEqual(names, [...new Set(used.flat())].toSorted());
   });
 
   test("speaks of responses and problems", () => {

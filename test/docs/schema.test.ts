@@ -5,7 +5,7 @@ import { describeType, propertyTable } from "../../src/docs/schema.ts";
 
 describe("the type of a schema in words:", () => {
   const $ref = "#/components/schemas/A";
-  const link = '<a href="#A">A</a>';
+  const link = '<a href="#schemas/A">A</a>';
   const cases: readonly [schema: unknown, words: string][] = [
     [{}, "any"],
     [true, "any"],
@@ -28,6 +28,25 @@ describe("the type of a schema in words:", () => {
     [{ const: false }, "<code>false</code>"],
     [{ const: null }, "<code>null</code>"],
     [{ type: "<b>" }, "&#60;b&#62;"],
+    [{ type: "integer", minimum: 0, maximum: 9 }, "integer (at least 0, at most 9)"],
+    [
+      { type: "number", exclusiveMinimum: -0.5, exclusiveMaximum: 1, multipleOf: 0.5 },
+      "number (more than -0.5, less than 1, a multiple of 0.5)",
+    ],
+    [
+      { type: "string", format: "uri", minLength: 1, maxLength: 100, pattern: "^<$&" },
+      "string (uri, 1 or more characters, up to 100 characters, pattern ^&#60;$&#38;)",
+    ],
+    [
+      { type: "array", items: { type: "integer", minimum: 1 }, minItems: 1, maxItems: 10 },
+      "array of integer (at least 1) (1 or more items, up to 10 items)",
+    ],
+    [{ type: "integer", default: 5 }, "integer, default <code>5</code>"],
+    [{ enum: ["a"], default: "a" }, '<code>"a"</code>, default <code>"a"</code>'],
+    [
+      { anyOf: [{ type: "string", maxLength: 5 }, { type: "null" }], default: null },
+      "string (up to 5 characters) or null, default <code>null</code>",
+    ],
   ];
   for (const [schema, words] of cases) {
     test(`${JSON.stringify(schema)} is ${words}`, () => {
@@ -67,6 +86,6 @@ describe("the table of a schema's properties", () => {
   test("shows a reference to the schema itself as a link", () => {
     const children = { type: "array", items: { $ref: "#/components/schemas/Tree" } };
     const table = `${propertyTable({ properties: { children } })}`;
-    assert.ok(table.includes('array of <a href="#Tree">Tree</a>'));
+    assert.ok(table.includes('array of <a href="#schemas/Tree">Tree</a>'));
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import type { Scope } from "./scope.ts";
 import { findTool } from "./tools.ts";
 
 /** An element of the page, as WebDriver names it. */
@@ -23,7 +24,10 @@ const FLAGS = [
   "--window-size=1280,900",
 ];
 
-/** A Chromium with a profile of its own, driven over WebDriver (https://www.w3.org/TR/webdriver2/). */
+/**
+ * A Chromium with a profile of its own, driven over WebDriver
+ * (https://www.w3.org/TR/webdriver2/).
+ */
 export class Browser {
   readonly #session: string;
   readonly #driver: ChildProcess;
@@ -132,15 +136,15 @@ export class Browser {
   }
 }
 
-/** Starts chromedriver and a Chromium. `flags` are further options of its command line. */
-export async function launch(...flags: string[]): Promise<Browser> {
+/** Starts chromedriver and a Chromium, until the scope ends. */
+export async function launch(scope: Scope): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "docs-test-"));
   const driver = spawn(findTool("chromedriver", "chromium-driver"), ["--port=0"], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   process.once("exit", () => driver.kill());
   const sessions = `http://127.0.0.1:${await portOf(driver)}/session`;
-  const args = [...FLAGS, `--user-data-dir=${profile}`, ...flags];
+  const args = [...FLAGS, `--user-data-dir=${profile}`];
   const capabilities = {
     alwaysMatch: {
       "goog:chromeOptions": { args, binary: findTool("chromium") },
@@ -149,7 +153,9 @@ export async function launch(...flags: string[]): Promise<Browser> {
   };
   const session = (await call("POST", sessions, { capabilities })) as Session;
   const processId = session.capabilities["goog:processID"];
-  return new Browser(`${sessions}/${session.sessionId}`, driver, profile, processId);
+  const browser = new Browser(`${sessions}/${session.sessionId}`, driver, profile, processId);
+  scope.after(() => browser.close());
+  return browser;
 }
 
 /** What chromedriver responds with, when it has started a browser. */

@@ -1,20 +1,23 @@
-import { type Program, startProgram } from "./program.ts";
-import type { Scope } from "./scope.ts";
+import type { OpenApiDocument } from "../../src/docs/document.ts";
+import { renderPage } from "../../src/docs/page.ts";
 import { type Browser, launch } from "./browser.ts";
+import { type Program, startProgram } from "./program.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
+import type { Scope } from "./scope.ts";
 
 /** Selectors of the page's parts; those of an operation are of `POST /process`. */
 export const PARTS = {
-  key: "[data-part=key]",
-  authorize: "form:not([data-path]) button:not([data-part])",
-  forget: "[data-part=forget]",
-  keyState: "form:not([data-path]) [data-part=state]",
-  body: "textarea",
+  key: "#key",
+  useKey: "form:not([data-path]) button:not([type])",
+  forget: "[name=forget]",
+  keyState: "[name=state]",
+  body: '[data-path="/process"] [name=body]',
   send: '[aria-label="Send POST /process"]',
-  response: '[data-path="/process"] [data-part=response]',
-  command: '[data-path="/process"] [data-part=command]',
+  keyNote: '[data-path="/process"] [href="#key"]',
+  response: '[data-path="/process"] [aria-live]',
+  command: '[data-path="/process"] > figure > pre',
   copy: '[aria-label="Copy cURL for POST /process"]',
-  copyState: '[data-path="/process"] [data-part=state]',
+  copyState: '[data-path="/process"] > figure > [role=status]',
 } as const;
 
 /** Counts the elements that match and are visible. */
@@ -48,6 +51,19 @@ export class DocsPage {
     await this.browser.open(this.address);
   }
 
+  /** Loads the page of another document, with the service's own header fields. */
+  async show(document: OpenApiDocument): Promise<void> {
+    const { headers } = await fetch(`http://127.0.0.1:${this.service.port}/docs`);
+    const fields = {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Security-Policy": headers.get("content-security-policy") ?? "",
+    };
+    this.proxy.handlers.set("/docs", (_request, response) => {
+      response.writeHead(200, fields).end(renderPage(document));
+    });
+    await this.browser.open(this.address);
+  }
+
   async resize(width: number, height: number): Promise<void> {
     const size = { width, height, deviceScaleFactor: 1, mobile: false };
     await this.browser.devtools("Emulation.setDeviceMetricsOverride", size);
@@ -62,9 +78,9 @@ export class DocsPage {
     return this.browser.run(WAIT_FOR_TEXT, selector, pattern.source, pattern.flags);
   }
 
-  async authorize(key: string): Promise<void> {
+  async useKey(key: string): Promise<void> {
     await this.browser.type(PARTS.key, key);
-    await this.browser.click(PARTS.authorize);
+    await this.browser.click(PARTS.useKey);
   }
 
   /** Sends `body` to `POST /process`, and waits for a response that matches. */
@@ -84,19 +100,13 @@ export class DocsPage {
   longTasks(): Promise<number[]> {
     return this.browser.run("return observed.takeLongTasks()");
   }
-
-  async stop(): Promise<void> {
-    await this.browser.close();
-    await this.proxy.stop();
-    await this.service.stop();
-  }
 }
 
-/** Starts a service, a proxy in front of it, and a browser. */
+/** Starts a service, a proxy in front of it, and a browser. All end with the scope. */
 export async function startDocsPage(scope: Scope): Promise<DocsPage> {
   const service = await startProgram(scope);
-  const proxy = await startProxy(service.port);
-  const browser = await launch();
+  const proxy = await startProxy(scope, service.port);
+  const browser = await launch(scope);
   await browser.devtools("Page.addScriptToEvaluateOnNewDocument", { source: OBSERVE });
   return new DocsPage(service, proxy, browser);
 }

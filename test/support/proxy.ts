@@ -8,6 +8,8 @@ import type {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 
+import type { Scope } from "./scope.ts";
+
 /** A request that came to the proxy. */
 export interface SeenRequest {
   readonly method: string | undefined;
@@ -28,11 +30,13 @@ export interface Proxy {
   readonly handlers: Map<string, RequestListener>;
   /** Resolves when this many requests have their responses. */
   responded(count: number): Promise<void>;
-  stop(): Promise<void>;
 }
 
-/** Starts a proxy in front of the service at `port`. Paths that don't begin with `prefix` are 404. */
-export async function startProxy(port: number, prefix = ""): Promise<Proxy> {
+/**
+ * Starts a proxy in front of the service at `port`, until the scope ends. Paths that don't begin
+ * with `prefix` are 404.
+ */
+export async function startProxy(scope: Scope, port: number, prefix = ""): Promise<Proxy> {
   const seen: SeenRequest[] = [];
   const handlers = new Map<string, RequestListener>();
   const events = new EventEmitter();
@@ -56,15 +60,15 @@ export async function startProxy(port: number, prefix = ""): Promise<Proxy> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const stop = async (): Promise<void> => {
+  scope.after(async () => {
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
-  };
+  });
   const responded = async (count: number): Promise<void> => {
     while (seen.filter(({ status }) => status !== 0).length < count) await once(events, "response");
   };
-  return { origin, seen, handlers, responded, stop };
+  return { origin, seen, handlers, responded };
 }
 
 function forward(
