@@ -157,21 +157,6 @@ for (const WORKERS of ["1", "2"]) {
       assert.equal(names()[0], "ci");
     });
 
-    test("a keys file without a usable key denies everyone, and the log says so", async (t) => {
-      const rotation = await startRotation(t, [lineOf("ci", OLD)], { WORKERS });
-      rotation.write("# none");
-      assert.equal((await rotation.reload())["event"], "keys_reloaded");
-      await rotation.settle(OLD, 401);
-      const isWarned = (): boolean =>
-        rotation.program
-          .events("warning")
-          .some(({ message }) => /no usable key/.test(`${message}`));
-      await rotation.program.until(isWarned, "the warning");
-      rotation.write(lineOf("ci", OLD));
-      await rotation.reload();
-      await rotation.settle(OLD, 200);
-    });
-
     test("a hundred SIGHUPs in a row leave the last file in force", async (t) => {
       const rotation = await startRotation(t, [lineOf("ci", OLD)], { WORKERS });
       for (let i = 0; i < 100; i += 1) {

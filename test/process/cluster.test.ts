@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   type Client,
@@ -8,6 +7,7 @@ import {
   open,
   openMany,
   outcomes,
+  startRequests,
   untilAnswered,
   untilClosed,
 } from "../support/client.ts";
@@ -18,155 +18,148 @@ import { until } from "../support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
-describe("WORKERS=2", () => {
-  test("kill -9 of a worker loses its own requests and no other, and another takes its place", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "2000" });
-    const [victim = 0, survivor = 0] = await workersOf(service, 2);
-    const peers: Client[] = [];
-    // Which worker accepts is the kernel's choice.
-    const shares = (): number[] => Object.values(countBy(peers.map(servedBy)));
-    while (shares().filter((count) => count >= 5).length < 2 && peers.length < 1000) {
-      const more = await openMany(service.port, 20, get("/health"));
-      await untilAnswered(more);
-      peers.push(...more);
-    }
-    for (const { socket } of peers) socket.write(TASK);
-    await sleep(300);
-    process.kill(victim, "SIGKILL");
-    await until(
-      () => peers.every(({ responses, closed }) => responses.length === 2 || closed),
-      "responses or ends",
-    );
-    const lost = peers.filter(({ responses }) => responses.length === 1);
-    assert.equal(
-      Object.keys(countBy(lost.map(servedBy))).length,
-      1,
-      "the lost ones had the same worker",
-    );
-    const others = peers.filter(({ responses }) => responses.length === 2);
-    assert.ok(
-      others.every((peer) => servedBy(peer) !== servedBy(lost[0] as Client)),
-      "which had no other",
-    );
-    assert.deepEqual(outcomes(others), { 200: others.length });
-    await service.until(() => childrenOf(service.pid).length === 2, "the new worker");
-    const deaths = service.events("worker_exited").map(({ pid, signal }) => ({ pid, signal }));
+describe("a worker pool", () => {
+  test("loses only the requests of a worker that is killed, and replaces it", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "2000" });
+    const [victim = 0, survivor = 0] = await workersOf(program, 2);
+    const clients = await clientsOfBothWorkers(program.port);
+    for (const client of clients) client.send(TASK);
+    // By the responses to these requests, both have read those before.
+    await startRequests(program.port, get("/health"), 1);
+    kill(victim, "SIGKILL");
+    const isOver = ({ responses, closed }: Client): boolean => responses.length === 2 || closed;
+    await until(() => clients.every(isOver), "responses or ends");
+    const lost = clients.filter(({ responses }) => responses.length === 1);
+    const [lostWorker, ...others] = new Set(lost.map(workerOf));
+    assert.deepEqual(others, [], "the lost requests had the same worker");
+    const served = clients.filter(({ responses }) => responses.length === 2);
+    assert.ok(served.every((client) => workerOf(client) !== lostWorker));
+    assert.deepEqual(outcomes(served), { 200: served.length });
+    await program.until(() => childrenOf(program.pid).length === 2, "the new worker");
+    const deaths = program.events("worker_exited").map(({ pid, signal }) => ({ pid, signal }));
     assert.deepEqual(deaths, [{ pid: victim, signal: "SIGKILL" }]);
-    const end = Date.now() + 20_000;
-    while ((await serversOf(service.port)).size < 2 && Date.now() < end) await sleep(20);
-    assert.ok(Date.now() < end, "both serve");
-    assert.ok(childrenOf(service.pid).includes(survivor));
-    assert.equal(await service.stop(), 0);
+    await until(async () => (await workersServing(program.port)).size === 2, "both to serve");
+    assert.ok(childrenOf(program.pid).includes(survivor));
+    assert.equal(await program.stop(), 0);
   });
 
-  test("workers that keep dying: it gives up after five deaths, with one line, and exits with 1", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2" });
+  test("gives up after five deaths of workers, with one line and 1", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2" });
     const killed: number[] = [];
-    while (service.child.exitCode === null && killed.length < 100) {
-      for (const pid of childrenOf(service.pid)) {
+    const killAll = (): boolean => {
+      for (const pid of childrenOf(program.pid)) {
         killed.push(pid);
         kill(pid, "SIGKILL");
       }
-      await sleep(20);
-    }
-    assert.equal(await service.exit(), 1);
-    assert.equal(service.events("worker_exited").length, 5);
-    assert.equal(service.stderr(), "5 workers died within 10 s\n");
+      return program.hasEnded;
+    };
+    await until(killAll, "the program to give up");
+    assert.equal(await program.exit(), 1);
+    assert.equal(program.events("worker_exited").length, 5);
+    assert.equal(program.stderr(), "5 workers died within 10 s\n");
     await until(() => !killed.some(isAlive), "every worker to be gone");
   });
 
-  test("kill -9 of the primary leaves no worker and no connection open, and frees the port", async (t) => {
+  test("leaves no worker and no connection if the primary is killed", async (t) => {
     const [port = 0] = await freePorts(1);
-    const service = await startProgram(t, {
+    const program = await startProgram(t, {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       PORT: String(port),
     });
-    const workers = await workersOf(service, 2);
-    const stuck = await open(port);
-    stuck.socket.write(TASK);
-    service.child.kill("SIGKILL");
+    const workers = await workersOf(program, 2);
+    const stuck = await open(port, TASK);
+    program.child.kill("SIGKILL");
     await until(() => !workers.some(isAlive), "the workers to end");
     await untilClosed([stuck]);
-    const late = await open(port);
-    assert.equal(late.reset, true);
+    assert.ok((await open(port)).reset, "the port is free");
   });
 
-  test("SIGTERM to the whole group, twice for the workers, is one SIGTERM", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "1000" });
-    const workers = await workersOf(service, 2);
-    const busy = await openMany(service.port, 20);
-    for (const { socket } of busy) socket.write(TASK);
-    await sleep(200);
-    for (const pid of [service.pid, ...workers, ...workers]) process.kill(pid, "SIGTERM");
+  test("takes SIGTERM to the whole group, twice for the workers, for one", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2", PROCESS_DELAY_MS: "1000" });
+    const workers = await workersOf(program, 2);
+    const busy = await startRequests(program.port, TASK, 20);
+    for (const pid of [program.pid, ...workers, ...workers]) kill(pid, "SIGTERM");
     await untilClosed(busy);
     assert.deepEqual(outcomes(busy), { 200: 20 });
-    assert.equal(await service.exit(), 0);
-    assert.equal(service.events("worker_exited").length, 0);
+    assert.equal(await program.exit(), 0);
+    assert.equal(program.events("worker_exited").length, 0);
   });
 
-  test("SIGHUP to the whole group is for the primary", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2" });
-    const workers = await workersOf(service, 2);
-    for (const pid of [...workers, service.pid]) process.kill(pid, "SIGHUP");
-    await service.until(() => service.events("keys_reloaded").length > 0, "the reload");
-    await serversOf(service.port);
-    assert.deepEqual(await workersOf(service, 2), workers);
-    assert.equal(service.events("keys_reloaded").length, 1);
-    assert.equal(await service.stop(), 0);
+  test("takes SIGHUP to the whole group for one reload", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2" });
+    const workers = await workersOf(program, 2);
+    for (const pid of [...workers, program.pid]) kill(pid, "SIGHUP");
+    await program.untilEvent("keys_reloaded");
+    await workersServing(program.port);
+    assert.deepEqual(await workersOf(program, 2), workers);
+    assert.equal(program.events("keys_reloaded").length, 1);
+    assert.equal(await program.stop(), 0);
   });
 
-  test("a worker that doesn't react is killed after the deadline; exit 1", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "300" });
-    const workers = await workersOf(service, 2);
+  test("kills a worker that does not react after the timeout, and exits with 1", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "300" });
+    const workers = await workersOf(program, 2);
     kill(workers[0] ?? 0, "SIGSTOP");
-    service.child.kill("SIGTERM");
-    assert.equal(await service.exit(), 1);
+    program.child.kill("SIGTERM");
+    assert.equal(await program.exit(), 1);
     assert.deepEqual(workers.filter(isAlive), []);
   });
 
-  test("a second signal leaves no worker, not even one that doesn't react", async (t) => {
-    const service = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "600000" });
-    const workers = await workersOf(service, 2);
-    kill(workers[0] ?? 0, "SIGSTOP");
-    service.child.kill("SIGTERM");
-    await service.until(() => service.events("draining").length > 0, "the service to drain");
-    service.child.kill("SIGINT");
-    try {
-      await until(() => service.child.exitCode === 1, "the primary to exit");
-      await until(() => !workers.some(isAlive), "the workers to end", 5000);
-    } finally {
+  test("leaves no worker after a second signal, not even one that does not react", async (t) => {
+    const program = await startProgram(t, { WORKERS: "2", SHUTDOWN_TIMEOUT_MS: "600000" });
+    const workers = await workersOf(program, 2);
+    t.after(() => {
       for (const pid of workers) kill(pid, "SIGKILL");
-    }
+    });
+    kill(workers[0] ?? 0, "SIGSTOP");
+    program.child.kill("SIGTERM");
+    await program.untilEvent("draining");
+    program.child.kill("SIGINT");
+    await until(() => program.child.exitCode === 1, "the primary to exit");
+    await until(() => !workers.some(isAlive), "the workers to end");
   });
 
-  test("a worker that dies while stopping is not replaced; exit 1", async (t) => {
-    const service = await startProgram(t, {
+  test("does not replace a worker that dies while stopping, and exits with 1", async (t) => {
+    const program = await startProgram(t, {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       SHUTDOWN_TIMEOUT_MS: "600000",
     });
-    const workers = await workersOf(service, 2);
-    const busy = await openMany(service.port, 20);
-    for (const { socket } of busy) socket.write(TASK);
-    await sleep(200);
-    service.child.kill("SIGTERM");
-    await service.until(() => service.events("draining").length === 3, "all to drain");
+    const workers = await workersOf(program, 2);
+    const busy = await startRequests(program.port, TASK, 20);
+    program.child.kill("SIGTERM");
+    await program.untilEvent("draining", 3);
     for (const pid of workers) kill(pid, "SIGKILL");
-    assert.equal(await service.exit(), 1);
-    assert.equal(service.events("listening").length, 1);
+    assert.equal(await program.exit(), 1);
+    assert.equal(program.events("listening").length, 1);
     await untilClosed(busy);
   });
 });
 
-/** A peer's process: the request ids that a process makes begin with the same 16 characters. */
-function servedBy({ responses }: Client): string | undefined {
+/** Clients with a response each, of which at least five have the same worker, for both workers. */
+async function clientsOfBothWorkers(port: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  // The kernel chooses the worker.
+  const hasBoth = async (): Promise<boolean> => {
+    const more = await openMany(port, 20, get("/health"));
+    await untilAnswered(more);
+    clients.push(...more);
+    const shares = Object.values(countBy(clients.map(workerOf)));
+    return shares.filter((count) => count >= 5).length === 2;
+  };
+  await until(hasBoth, "clients of both workers");
+  return clients;
+}
+
+/** A client's worker: the request ids that a process makes begin alike. */
+function workerOf({ responses }: Client): string | undefined {
   return responses[0]?.headers["x-request-id"]?.slice(0, 16);
 }
 
-/** The processes that answer on the port. */
-async function serversOf(port: number): Promise<Set<string | undefined>> {
-  const peers = await openMany(port, 20, get("/health", ["Connection: close"]));
-  await untilClosed(peers);
-  return new Set(peers.filter(({ responses }) => responses.length > 0).map(servedBy));
+/** The workers that serve on the port. */
+async function workersServing(port: number): Promise<Set<string | undefined>> {
+  const clients = await openMany(port, 20, get("/health", ["Connection: close"]));
+  await untilClosed(clients);
+  return new Set(clients.filter(({ responses }) => responses.length > 0).map(workerOf));
 }

@@ -1,6 +1,8 @@
 import { EventEmitter } from "node:events";
 import { connect, type Socket } from "node:net";
 
+import { get } from "./requests.ts";
+
 /** One parsed response. */
 export interface RawResponse {
   /** NaN if the status line is not one of HTTP/1.1. */
@@ -138,6 +140,21 @@ export async function openMany(
     const batch = Math.min(100, count - clients.length);
     clients.push(...(await Promise.all(Array.from({ length: batch }, () => open(port, first)))));
   }
+  return clients;
+}
+
+/**
+ * Sends `bytes` on `count` connections, and resolves when the service has read them: each worker
+ * reads them before it responds to the requests of /health that follow.
+ */
+export async function startRequests(
+  port: number,
+  bytes: string | Buffer,
+  count: number,
+): Promise<Client[]> {
+  const clients = await openMany(port, count, bytes);
+  // The kernel chooses the workers: these are enough for each to get one.
+  for (let i = 0; i < 20; i += 1) await statusOf(port, get("/health"));
   return clients;
 }
 
