@@ -1,36 +1,37 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { sandboxOptions } from "../../src/process/sandbox.ts";
-import { exchange } from "../support/client.ts";
-import { PROGRAM } from "../support/program.ts";
-import { post } from "../support/requests.ts";
+import { statusOf } from "../support/client.ts";
+import { type Program, PROGRAM, startProgram, type Variables } from "../support/program.ts";
+import { get, post } from "../support/requests.ts";
+import { type Scope, suiteScope } from "../support/scope.ts";
+import { removeAfter } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../../src/", import.meta.url));
 const OLD_KEY = "svk_old-0123456789-abcdefghijklmnopqrstuvwxyz";
 const NEW_KEY = "svk_new-0123456789-abcdefghijklmnopqrstuvwxyz";
 
-/** What a process tries as soon as it starts, and what came of it: "done", or the error's code. */
+/** What came of each attempt of a process when it started: "done", or the code of the error. */
 interface Probe {
   readonly isWorker: boolean;
   readonly outcomes: Readonly<Record<string, string>>;
 }
 
-// Handed to every process, workers too, with --import: the program itself is not changed.
+// Every process gets it with --import, so the program itself is not changed.
 const PROBE = `
 import { spawnSync } from "node:child_process";
 import cluster from "node:cluster";
@@ -86,7 +87,7 @@ describe("the options of the sandbox", () => {
     assert.equal(sandboxOptions(known), `"--permission" "--allow-net" "--allow-fs-read=${ROOT}"`);
   });
 
-  test("reading files and starting processes is granted only where it is asked for", () => {
+  test("reading files and starting processes are granted only if asked for", () => {
     const options = sandboxOptions(new Set(["--permission"]), {
       files: ["/a/.env", "/b"],
       processes: true,
@@ -104,91 +105,98 @@ describe("the options of the sandbox", () => {
 });
 
 describe("the sandbox command", () => {
-  const directory = makeDirectory();
-  after(() => rmSync(directory, { recursive: true }));
+  const suite = suiteScope();
+  const directory = makeDirectory(suite);
 
-  test("prints one line that grants the program, .env and the key files by their absolute paths", () => {
+  test("prints one line that grants the program, .env and the key files", () => {
     const { stdout, stderr, status } = runSandboxCommand(directory);
     assert.deepEqual([status, stderr], [0, ""]);
     const files = [join(directory, ".env"), join(directory, "secrets/key")];
     assert.equal(stdout, `${sandboxOptions(process.allowedNodeEnvironmentFlags, { files })}\n`);
   });
 
-  test("grants starting processes when there is more than one worker", () => {
+  test("grants starting processes if there is more than one worker", () => {
     const { stdout } = runSandboxCommand(directory, { WORKERS: "2" });
     assert.match(stdout, /"--allow-child-process"/);
   });
 
-  test("grants .env even where there is none yet", () => {
+  test("grants .env even if there is none yet", (t) => {
     const empty = mkdtempSync(join(tmpdir(), "sandbox-"));
+    removeAfter(t, empty);
     const { stdout } = runSandboxCommand(empty, { SERVICE_API_KEY: OLD_KEY });
-    rmSync(empty, { recursive: true });
     assert.ok(stdout.includes(`"--allow-fs-read=${empty}/.env"`), stdout);
   });
 
-  test("prints the faults of the settings, no options, and fails, so that nothing starts without a sandbox", () => {
+  test("prints the problems of the settings and no options, and fails", () => {
     const { stdout, stderr, status } = runSandboxCommand(directory, { PORT: "x" });
     assert.deepEqual([status, stdout], [78, ""]);
     assert.match(stderr, /^PORT /);
   });
 });
 
-for (const workers of [1, 2]) {
-  describe(`the service in its sandbox with WORKERS=${workers}`, () => {
-    const directory = makeDirectory();
-    let service: Sandboxed;
+for (const WORKERS of ["1", "2"]) {
+  describe(`the program in its sandbox with WORKERS=${WORKERS}`, () => {
+    const suite = suiteScope();
+    const directory = makeDirectory(suite);
+    let program: Program;
     before(async () => {
-      service = await startSandboxed(directory, workers);
-    });
-    after(async () => {
-      await service.stop();
-      rmSync(directory, { recursive: true });
+      program = await startSandboxed(suite, directory, WORKERS);
     });
 
-    test("can do no more than read itself, .env and the key files, and a worker not even those", () => {
+    const statusWith = (key: string): Promise<number> =>
+      statusOf(program.port, post('{"status":"SUCCESS"}', [], { key }));
+
+    /** Waits for a status: a worker gets new keys a moment later than the primary. */
+    const untilStatus = (key: string, status: number): Promise<void> =>
+      until(async () => (await statusWith(key)) === status, `a response of ${status}`);
+
+    test("can only read itself, .env and the key files; a worker not even those", () => {
       const reading = { ...NOTHING, readEnv: "done", readKeyFile: "done" };
-      const primary = {
-        isWorker: false,
-        outcomes: workers > 1 ? { ...reading, startProcess: "done" } : reading,
-      };
       const worker = { isWorker: true, outcomes: NOTHING };
-      assert.deepEqual(service.probes(), workers > 1 ? [primary, worker, worker] : [primary]);
+      const expected =
+        WORKERS === "1"
+          ? [{ isWorker: false, outcomes: reading }]
+          : [{ isWorker: false, outcomes: { ...reading, startProcess: "done" } }, worker, worker];
+      assert.deepEqual(probesOf(program), expected);
       assert.equal(existsSync(join(directory, "written")), false);
     });
 
-    test("responses 200 with the key, 401 without, and serves its docs page", async () => {
-      assert.equal(await service.statusWith(OLD_KEY), 200);
-      assert.equal(await service.statusWith(NEW_KEY), 401);
-      const { responses } = await exchange(service.port(), "GET /docs HTTP/1.1\r\nHost: x\r\n\r\n");
-      assert.equal(responses[0]?.status, 200);
+    test("gives 200 with the key and 401 without, and serves its docs page", async () => {
+      assert.equal(await statusWith(OLD_KEY), 200);
+      assert.equal(await statusWith(NEW_KEY), 401);
+      assert.equal(await statusOf(program.port, get("/docs")), 200);
     });
 
-    test("reads a key file again on SIGHUP after the link that leads to it has been swapped", async () => {
+    test("reads a key file again after the link that leads to it was swapped", async () => {
       swapSecret(directory, NEW_KEY);
-      await service.reload("keys_reloaded");
-      await settle(service, OLD_KEY, 401);
-      await settle(service, NEW_KEY, 200);
+      program.child.kill("SIGHUP");
+      await program.untilEvent("keys_reloaded");
+      await untilStatus(OLD_KEY, 401);
+      await untilStatus(NEW_KEY, 200);
     });
 
-    test("keeps its keys when .env has come to name a file that isn't granted", async () => {
+    test("keeps its keys if .env now names a file that is not granted", async () => {
       writeFileSync(join(directory, ".env"), "SERVICE_API_KEY_FILE=.env.old\n");
-      await service.reload("keys_reload_failed");
-      assert.match(
-        service.stdout(),
-        /"SERVICE_API_KEY_FILE \(\.env, line 1\): (?:[^"\\]|\\.)* \(ERR_ACCESS_DENIED\)/,
-      );
-      await settle(service, NEW_KEY, 200);
+      program.child.kill("SIGHUP");
+      const { problems } = await program.untilEvent("keys_reload_failed");
+      const problem = /^SERVICE_API_KEY_FILE \(\.env, line 1\): .* \(ERR_ACCESS_DENIED\)/;
+      assert.match(String(problems), problem);
+      await untilStatus(NEW_KEY, 200);
     });
 
-    test("stops on SIGTERM with exit code 0", async () => {
-      assert.equal(await service.stop(), 0);
+    test("exits with 0 on SIGTERM", async () => {
+      assert.equal(await program.stop(), 0);
     });
   });
 }
 
-/** A directory with a path that may trip up a shell or an option parser, and a secret as Kubernetes mounts it. */
-function makeDirectory(): string {
+/**
+ * A directory with a path that may trip up a shell or a parser of options, and a secret as
+ * Kubernetes mounts it.
+ */
+function makeDirectory(scope: Scope): string {
   const directory = mkdtempSync(join(tmpdir(), 'sandbox "a" \\ b,c $(d) '));
+  removeAfter(scope, directory);
   mkdirSync(join(directory, "secrets"));
   swapSecret(directory, OLD_KEY);
   symlinkSync("..data/key", join(directory, "secrets/key"));
@@ -197,7 +205,7 @@ function makeDirectory(): string {
   return directory;
 }
 
-/** Puts a key into a new directory, and makes `..data` lead there at once. */
+/** Puts a key into a new directory, and makes `..data` lead there in one step. */
 function swapSecret(directory: string, key: string): void {
   const version = mkdtempSync(join(directory, "secrets/..version-"));
   writeFileSync(join(version, "key"), `${key}\n`, { mode: 0o600 });
@@ -205,70 +213,24 @@ function swapSecret(directory: string, key: string): void {
   renameSync(join(directory, "secrets/..next"), join(directory, "secrets/..data"));
 }
 
-function runSandboxCommand(
-  cwd: string,
-  env: Readonly<Record<string, string>> = {},
-): SpawnSyncReturns<string> {
+function runSandboxCommand(cwd: string, variables: Variables = {}): SpawnSyncReturns<string> {
   const args = ["--no-warnings", PROGRAM, "sandbox"];
-  return spawnSync(process.execPath, args, { cwd, env, encoding: "utf8", timeout: 20_000 });
+  const options = { cwd, env: { ...variables }, encoding: "utf8", timeout: 20_000 } as const;
+  return spawnSync(process.execPath, args, options);
 }
 
-/** Waits for the answer: the primary has the new keys first, and each worker a moment later. */
-async function settle(service: Sandboxed, key: string, status: number): Promise<void> {
-  const end = Date.now() + 20_000;
-  let last: number | undefined;
-  while ((last = await service.statusWith(key)) !== status)
-    assert.ok(Date.now() < end, `still ${last}, not ${status}`);
-}
-
-interface Sandboxed {
-  port(): number;
-  stdout(): string;
-  probes(): Probe[];
-  statusWith(key: string): Promise<number | undefined>;
-  reload(event: string): Promise<void>;
-  stop(): Promise<number | string>;
-}
-
-/** Starts the service as `npm run sandboxed` does, with the probe in every process. */
-async function startSandboxed(cwd: string, workers: number): Promise<Sandboxed> {
-  const variables = { WORKERS: String(workers), PORT: "0", PROCESS_DELAY_MS: "0" };
-  const NODE_OPTIONS = runSandboxCommand(cwd, variables).stdout.trim();
+/** Starts the program as `npm run sandboxed` does, with the probe in every process. */
+function startSandboxed(scope: Scope, directory: string, WORKERS: string): Promise<Program> {
+  const NODE_OPTIONS = runSandboxCommand(directory, { WORKERS }).stdout.trim();
   const probe = `data:text/javascript,${encodeURIComponent(PROBE)}`;
-  const child = spawn(process.execPath, ["--no-warnings", "--import", probe, PROGRAM], {
-    cwd,
-    env: { ...variables, NODE_OPTIONS },
-    stdio: ["ignore", "pipe", "pipe"],
+  const variables = { SERVICE_API_KEY: undefined, WORKERS, NODE_OPTIONS };
+  return startProgram(scope, variables, {
+    directory,
+    nodeOptions: ["--no-warnings", "--import", probe],
   });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  const exit = new Promise<number | string>((resolve) => {
-    child.once("close", (code, signal) => resolve(code ?? signal ?? ""));
-  });
-  const port = (): number => Number(/"event":"listening".*?"port":(\d+)/.exec(stdout)?.[1] ?? 0);
-  await until(() => port() !== 0 || child.exitCode !== null, `the service to listen\n${stderr}`);
-  assert.notEqual(port(), 0, `the service ended: ${stderr}`);
-  return {
-    port,
-    stdout: () => stdout,
-    probes: () =>
-      [...stderr.matchAll(/^probe (.*)$/gm)].map(([, text = ""]) => JSON.parse(text) as Probe),
-    async statusWith(key: string): Promise<number | undefined> {
-      return (await exchange(port(), post('{"status":"SUCCESS"}', [], { key }))).responses[0]
-        ?.status;
-    },
-    async reload(event: string): Promise<void> {
-      child.kill("SIGHUP");
-      await until(() => stdout.includes(`"event":"${event}"`), event);
-    },
-    async stop(): Promise<number | string> {
-      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
-      const code = await exit;
-      clearTimeout(timer);
-      return code;
-    },
-  };
+}
+
+function probesOf(program: Program): Probe[] {
+  const lines = [...program.stderr().matchAll(/^probe (.*)$/gm)];
+  return lines.map(([, text = ""]) => JSON.parse(text) as Probe);
 }

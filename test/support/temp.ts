@@ -13,11 +13,16 @@ export function tempDirectory(
   files: Readonly<Record<string, string | Buffer>> = {},
 ): string {
   const directory = mkdtempSync(join(tmpdir(), "api-test-"));
-  scope.after(() => rmSync(directory, { recursive: true, force: true }));
+  removeAfter(scope, directory);
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content, { mode: 0o600 });
   }
   return directory;
+}
+
+/** Removes a directory when the test, or the suite, ends. */
+export function removeAfter(scope: Scope, directory: string): void {
+  scope.after(() => rmSync(directory, { recursive: true, force: true }));
 }
