@@ -87,7 +87,7 @@ describe("messages that are not the service's", () => {
     assert.deepEqual([service.events("error"), service.stderr()], [[], ""]);
   });
 
-  test("that a worker can't serve: logged in one line, escaped, once the service listens", async (t) => {
+  test("that a worker can't serve: one line of the log, escaped, once it listens", async (t) => {
     const send = `
       import cluster from "node:cluster";
       if (cluster.isWorker) process.on("SIGUSR2", () => {
