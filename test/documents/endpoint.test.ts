@@ -17,7 +17,8 @@ const LEFT_OUT = [
   "test/docs/appearance.test.ts",
 ];
 
-const LIMIT_MS = 390_000;
+/** A bound, not a measurement: the tests take minutes on a busy machine. */
+const LIMIT_MS = 900_000;
 
 describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () => {
   test("needs four blocks, and all tests pass with them", async (t) => {
@@ -31,7 +32,7 @@ describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () 
     assert.ok(files.includes("test/routes/reverse.test.ts"));
     const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
     const terminal = new Terminal(t, clone);
-    const script = `npm run --silent build\nnode --test --test-concurrency=2 ${compiled.join(" ")}`;
+    const script = `npm run --silent build\nnode --test --test-concurrency=3 ${compiled.join(" ")}`;
     const { output, exit } = await terminal.run(script, LIMIT_MS);
     assert.equal(exit, 0, failuresIn(output));
   });
