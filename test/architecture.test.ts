@@ -21,7 +21,7 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   [".", "log-line log-buffer log"],
   ["auth", "keygen-command keys keys-file security keygen"],
   ["config", "file dotenv reader host env-file key-sources settings"],
-  ["docs", "html document schema page"],
+  ["docs", "html document schema sample form page"],
   ["routes", "*"],
   [".", "app"],
   ["process", "node-version signals exit throttle file-handles log-sink listen-error messages"],

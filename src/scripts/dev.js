@@ -21,21 +21,28 @@ await watch(["src", "test", "tsconfig.json", ".env"], restart);
 
 async function restart() {
   if (!compile()) return;
-  await stop();
+  await stop("SIGTERM");
   spawnSync(process.execPath, ["src/scripts/dotenv.js"], { stdio: "inherit" });
   service = spawn(process.execPath, ["dist/src/main.js", "--hints"], { stdio: "inherit" });
 }
 
-async function stop() {
+/** @param {NodeJS.Signals} signal */
+async function stop(signal) {
   if (service === undefined || service.exitCode !== null || service.signalCode !== null) return;
   const exit = once(service, "exit");
-  service.kill("SIGTERM");
+  service.kill(signal);
   const timer = setInterval(() => service?.kill("SIGTERM"), PATIENCE_MS);
   await exit;
   clearInterval(timer);
 }
 
-async function end() {
-  await stop();
+/**
+ * On Ctrl-C the terminal has sent SIGINT to the service, too: another SIGINT is a repeat, but any
+ * other signal would end it at once.
+ *
+ * @param {NodeJS.Signals} signal
+ */
+async function end(signal) {
+  await stop(signal === "SIGINT" ? "SIGINT" : "SIGTERM");
   process.exit();
 }
