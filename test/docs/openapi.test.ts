@@ -62,15 +62,15 @@ describe("the OpenAPI document", () => {
     for (const format of formats) assert.match(String(format), /^(?:uuid|uri|date-time|date)$/);
   });
 
-  test("names a contact, and gives each operation a tag that it describes", () => {
+  test("names a contact, and describes each tag that an operation has", () => {
     assert.match(String(asObject(asObject(document["info"])["contact"])["name"]), /./);
-    const names = valuesOf(document["tags"]).map(({ name, description }) => {
+    const described = valuesOf(document["tags"]).map(({ name, description }) => {
       assert.match(String(description), /^[^.]+\.$/);
       return name;
     });
-    const used = operationsOf(document).map(({ tags }) => [tags].flat());
-    for (const tags of used) assert.equal(tags.length, 1);
-    assert.deepEqual(names, [...new Set(used.flat())].toSorted());
+    const used = new Set(operationsOf(document).flatMap(({ tags }) => tags ?? []));
+    assert.ok(used.has("process") && used.has("health"));
+    assert.deepEqual(described, [...used].toSorted());
   });
 
   test("speaks of responses and problems", () => {

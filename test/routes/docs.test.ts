@@ -85,6 +85,20 @@ describe("the docs' routes", () => {
     });
   }
 
+  for (const [path] of FILES.slice(1)) {
+    test(`let a browser do nothing with ${path} as a page of its own`, async () => {
+      const policy = "default-src 'none'; frame-ancestors 'none'; sandbox";
+      const full = await get(path);
+      const notModified = await get(path, ["If-None-Match", full.headers.etag ?? ""]);
+      const refused = await get(path, ["If-Match", '"zz"']);
+      const statuses = [full, notModified, refused].map(({ status, headers }) => {
+        assert.equal(headers["content-security-policy"], policy);
+        return status;
+      });
+      assert.deepEqual(statuses, [200, 304, 412]);
+    });
+  }
+
   const matching: readonly [what: string, fieldsOf: (etag: string) => Fields][] = [
     ["the tag", (etag) => [etag]],
     ["the tag, marked weak", (etag) => [`W/${etag}`]],
