@@ -1,11 +1,13 @@
-// What does the service cost beside an inline node:http handler that does the same work by hand (floor.ts)?
+// What does the service cost beside an inline node:http handler that does the same work by hand
+// (floor.ts)?
 //
 //   npm run bench [-- --json] [-- --quick] [-- --only SCENARIO] [-- --floor FILE]
 //
-// All servers run at once, on one core where that can be had, and the client on another. Two servers are driven in
-// turn, in bursts of a second: what else happens on the machine then meets both alike. Each is several processes, since
-// of the same program one may be compiled into code that takes a tenth less time. It takes about four minutes.
-// --floor puts another program in the handler's place: it is given floor.ts's variables and has to say what that says.
+// All servers run at once, on one core if possible, and the client on another. Two servers are
+// driven in turn, in bursts of a second, so that other work on the machine affects both alike. Each
+// is several processes, because JIT compilation makes runs differ by up to 10 %. It takes about
+// four minutes. --floor replaces the handler by another program, which gets the variables of
+// floor.ts and has to print the same line.
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -22,7 +24,7 @@ import { measureMemory, measureStarts } from "./resources.ts";
 import { KEY, type Scenario, scenarios, SERVERS, type ServerName } from "./scenarios.ts";
 import { pinToCores, type Server, type Start, startServer } from "./server.ts";
 
-/** The whole run ends by then, one way or the other. */
+/** After that, the run is given up. */
 const LIMIT_MS = 290_000;
 
 async function main(): Promise<void> {
@@ -44,7 +46,7 @@ async function main(): Promise<void> {
   const chosen = scenarios(values.quick).filter(({ name }) => name.includes(values.only));
   if (chosen.length === 0) throw new Error(`--only ${values.only}: no such scenario`);
   const report = {
-    machine: `${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}, Node ${process.versions.node}`,
+    machine: describeMachine(),
     cores,
     starts: await measureStarts(start, values.quick ? 3 : 10),
     memory: await measureMemory(start, ask, values.quick ? 2000 : 8000),
@@ -54,14 +56,19 @@ async function main(): Promise<void> {
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : render(report));
 }
 
-/** A program beside this one: compiled beside compiled, source beside source. */
+function describeMachine(): string {
+  const { platform, arch, versions } = process;
+  return `${cpus()[0]?.model.trim()}, ${platform} ${arch}, Node ${versions.node}`;
+}
+
+/** A program beside this one: compiled if this one is, else the source. */
 function siblingPath(path: string): string {
   return fileURLToPath(
     new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
   );
 }
 
-/** The servers' working directory, with a file of 63 keys: with the one of the requests they are 64. */
+/** The servers' working directory, with a file of 63 keys: the requests' own is the 64th. */
 function makeDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "bench-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
@@ -72,7 +79,7 @@ function makeDirectory(): string {
   return directory;
 }
 
-/** What starts the servers. The floor's page is as long as that of the service, which is asked for it here. */
+/** What starts the servers. The floor serves a page as long as that of the service. */
 async function starter(
   files: Readonly<Record<"floor" | "service", string>>,
   directory: string,
@@ -92,25 +99,23 @@ async function starter(
   return start;
 }
 
-/** Asks the client's process, one question at a time. */
+/** Sends commands to the client's process, one at a time. */
 function asker(client: ChildProcess): Ask {
   return async (command) => {
     client.send(command);
-    const [answer] = (await once(client, "message")) as [Result | string];
-    if (typeof answer === "string") throw new Error(`${command.do} ${command.pool}: ${answer}`);
-    return answer;
+    const [result] = (await once(client, "message")) as [Result | string];
+    if (typeof result === "string") throw new Error(`${command.do} ${command.pool}: ${result}`);
+    return result;
   };
 }
 
 async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): Promise<Outcome[]> {
   const servers = new Map<ServerName, Server[]>();
   for (const { of, beside, processes } of chosen) {
-    for (let index = 0; index < processes; index += 1) {
-      for (const name of [of, beside]) {
-        const started = servers.get(name) ?? [];
-        servers.set(name, started);
-        if (started.length <= index) started.push(await start(name));
-      }
+    for (const name of [of, beside]) {
+      const started = servers.get(name) ?? [];
+      while (started.length < processes) started.push(await start(name));
+      servers.set(name, started);
     }
   }
   const outcomes: Outcome[] = [];
@@ -119,5 +124,5 @@ async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): 
   return outcomes;
 }
 
-// The test runner loads every file below test/: there this one does nothing.
+// The test runner loads every file below test/. There, this one does nothing.
 if (process.env["NODE_TEST_CONTEXT"] === undefined) await main();

@@ -1,5 +1,6 @@
-// The floor of the benchmark: one inline node:http handler that does by hand the work the contract can't do without.
-// It has no request id, no security header, no limit but the body's, no log: whatever the service adds costs extra.
+// The floor of the benchmark: one inline node:http handler that does by hand the work that the
+// contract can't do without. It has no request id, no security header, no log, and no limit but the
+// body's: whatever the service adds costs extra.
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -15,7 +16,7 @@ function serve(): void {
     if (request.method === "POST" && request.url === "/process") {
       const presented = String(request.headers["x-api-key"]);
       if (timingSafeEqual(sha256(presented), key)) readBody(request, response, delayMs);
-      else answer(response, 401, DENIED);
+      else respond(response, 401, DENIED);
     } else if (request.method === "GET" && request.url === "/docs") {
       response.writeHead(200, {
         "Content-Type": "text/html; charset=utf-8",
@@ -23,7 +24,7 @@ function serve(): void {
       });
       response.end(page);
     } else {
-      answer(response, 404, JSON.stringify({ detail: "Not Found" }));
+      respond(response, 404, JSON.stringify({ detail: "Not Found" }));
     }
   });
   server.keepAliveTimeout = 65_000;
@@ -40,7 +41,7 @@ function sha256(text: string): Buffer {
 
 function readBody(request: IncomingMessage, response: ServerResponse, delayMs: number): void {
   if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
-    answer(response, 415, JSON.stringify({ detail: "Unsupported Media Type" }));
+    respond(response, 415, JSON.stringify({ detail: "Unsupported Media Type" }));
     return;
   }
   const chunks: Buffer[] = [];
@@ -51,22 +52,25 @@ function readBody(request: IncomingMessage, response: ServerResponse, delayMs: n
     else chunks.push(chunk);
   });
   request.on("end", () => {
-    const faults = faultsOf((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString());
-    if (faults !== undefined) answer(response, 422, JSON.stringify({ detail: faults }));
+    const problems = problemsOf(
+      (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString(),
+    );
+    if (problems !== undefined) respond(response, 422, JSON.stringify({ detail: problems }));
     else if (delayMs > 0) setTimeout(succeed, delayMs, response);
     else succeed(response);
   });
 }
 
-function faultsOf(text: string): object[] | undefined {
+function problemsOf(text: string): object[] | undefined {
   let input;
   try {
     input = JSON.parse(text) as { status?: unknown };
   } catch {
     return [{ type: "json_invalid", loc: ["body", 0], msg: "JSON decode error", input: {} }];
   }
-  if (input.status === undefined)
+  if (input.status === undefined) {
     return [{ type: "missing", loc: ["body", "status"], msg: "Field required", input }];
+  }
   if (input.status === "SUCCESS") return undefined;
   return [
     {
@@ -79,10 +83,10 @@ function faultsOf(text: string): object[] | undefined {
 }
 
 function succeed(response: ServerResponse): void {
-  answer(response, 200, JSON.stringify({ status: "SUCCESS", id: randomUUID() }));
+  respond(response, 200, JSON.stringify({ status: "SUCCESS", id: randomUUID() }));
 }
 
-function answer(response: ServerResponse, status: number, body: string): void {
+function respond(response: ServerResponse, status: number, body: string): void {
   response.writeHead(status, {
     "Content-Type": "application/json",
     "Content-Length": Buffer.byteLength(body),
@@ -90,5 +94,5 @@ function answer(response: ServerResponse, status: number, body: string): void {
   response.end(body);
 }
 
-// The test runner loads every file below test/: there this one does nothing.
+// The test runner loads every file below test/. There, this one does nothing.
 if (process.env["NODE_TEST_CONTEXT"] === undefined) serve();

@@ -1,10 +1,14 @@
-// The client of the benchmark, a process of its own: raw sockets, so that it costs less than what it measures.
+// The client of the benchmark, a process of its own. It uses raw sockets, so that it costs less
+// than what it measures.
 import { connect, type Socket } from "node:net";
 
-/** What the client is asked over IPC, of one named pool of connections; it answers with a Result or an error's text. */
+/**
+ * A command to the client over IPC, for one named pool of connections. It replies with a Result or
+ * with the text of an error.
+ */
 export type Command = { readonly pool: string } & (Open | Burst | Send | { readonly do: "close" });
 
-/** Makes `count` connections; with `request`, each has had it answered. */
+/** Opens `count` connections. With `request`, each sends it and waits for the response. */
 interface Open {
   readonly do: "open";
   readonly port: number;
@@ -12,7 +16,10 @@ interface Open {
   readonly request?: string;
 }
 
-/** For `ms` each connection sends `request` again as it has its answer; they start one by one over `spreadMs`. */
+/**
+ * For `ms`, each connection sends `request` again after each response. They start one by one over
+ * `spreadMs`.
+ */
 export interface Burst {
   readonly do: "burst";
   readonly request: string;
@@ -22,7 +29,7 @@ export interface Burst {
   readonly spreadMs: number;
 }
 
-/** Each connection sends one request, and nobody waits for its answer. */
+/** Each connection sends one request, and no one waits for the response. */
 interface Send {
   readonly do: "send";
   readonly request: string;
@@ -39,11 +46,11 @@ export interface Result {
 interface Client {
   readonly socket: Socket;
   sentAt: number;
-  /** Bytes of the answer that are still to come. */
+  /** Bytes of the response that have yet to arrive. */
   missing: number;
   status: number;
-  /** Called with the status when an answer is complete. */
-  answered: (client: Client) => void;
+  /** Called when a response is complete, or the connection is closed. */
+  onResponse: (client: Client) => void;
 }
 
 const NOTHING: Result = { requests: 0, perSecond: 0, p50: 0, p99: 0 };
@@ -57,9 +64,13 @@ async function run(command: Command): Promise<Result> {
   const pool = pools.get(command.pool) ?? [];
   pools.set(command.pool, pool);
   if (command.do === "open") await open(pool, command);
-  else if (command.do === "burst") return burst(pool, command);
-  else if (command.do === "send") for (const { socket } of pool) socket.write(command.request);
-  else for (const { socket } of pool.splice(0)) socket.destroy();
+  if (command.do === "burst") return burst(pool, command);
+  if (command.do === "send") {
+    for (const { socket } of pool) socket.write(command.request);
+  }
+  if (command.do === "close") {
+    for (const { socket } of pool.splice(0)) socket.destroy();
+  }
   return NOTHING;
 }
 
@@ -69,8 +80,8 @@ async function open(pool: Client[], { port, count, request }: Open): Promise<voi
       createClient(port),
     );
     pool.push(...(await Promise.all(batch)));
-    if (request !== undefined)
-      await Promise.all(pool.slice(-batch.length).map((client) => once(client, request)));
+    if (request === undefined) continue;
+    await Promise.all(pool.slice(-batch.length).map((client) => once(client, request)));
   }
 }
 
@@ -87,16 +98,19 @@ function createClient(port: number): Promise<Client> {
       noDelay: true,
       onread: { buffer: READ_BUFFER, callback },
     });
-    const client: Client = { socket, sentAt: 0, missing: 0, status: 0, answered: () => {} };
+    const client: Client = { socket, sentAt: 0, missing: 0, status: 0, onResponse: () => {} };
     socket.once("connect", () => resolve(client));
     socket.on("error", reject);
-    socket.on("close", () => client.answered(client));
+    socket.on("close", () => client.onResponse(client));
   });
 }
 
 const READ_BUFFER = Buffer.alloc(65_536);
 
-/** Follows one answer. Its header section comes in one piece: a server writes it at once, and it fits. */
+/**
+ * Takes a part of a response. Its header section is in one part: a server writes it at once, and it
+ * fits.
+ */
 function take(client: Client, buffer: Buffer, size: number): void {
   if (client.missing > 0) {
     client.missing -= size;
@@ -106,12 +120,12 @@ function take(client: Client, buffer: Buffer, size: number): void {
     client.status = Number(head.slice(9, 12));
     client.missing = end + 4 + Number(/\r\nContent-Length: (\d+)/i.exec(head)?.[1]) - size;
   }
-  if (client.missing === 0) client.answered(client);
+  if (client.missing === 0) client.onResponse(client);
 }
 
 function once(client: Client, request: string): Promise<void> {
   return new Promise((resolve) => {
-    client.answered = () => resolve();
+    client.onResponse = () => resolve();
     client.socket.write(request, "latin1");
   });
 }
@@ -120,10 +134,12 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
   const bytes = Buffer.from(request, "latin1");
   const times: number[] = [];
   const start = performance.now();
-  let steady = 0; // answers after the start was spread and before the end
+  /** Responses after all have started and before the end. */
+  let steady = 0;
   let active = pool.length;
   return new Promise((resolve, reject) => {
-    // Never asleep: waking a client on this machine would be charged to the server, and to the slower one more often.
+    // Never sleep: the kernel would charge waking the client to the server, and to the slower one
+    // more often.
     const stayAwake = (): void => {
       if (active > 0) setImmediate(stayAwake);
     };
@@ -132,7 +148,7 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
       client.sentAt = performance.now();
       client.socket.write(bytes);
     };
-    const answered = (client: Client): void => {
+    const onResponse = (client: Client): void => {
       if (client.status !== status || client.socket.destroyed) {
         active = 0;
         reject(new Error(`expected ${status}, got ${client.status}, or the connection was closed`));
@@ -149,7 +165,7 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
       }
     };
     pool.forEach((client, index) => {
-      client.answered = answered;
+      client.onResponse = onResponse;
       setTimeout(send, (spreadMs * index) / pool.length, client);
     });
   });
@@ -161,7 +177,7 @@ function summarize(times: number[], perSecond: number): Result {
   return { requests: times.length, perSecond, p50: at(0.5), p99: at(0.99) };
 }
 
-// Only as a child of the benchmark: the test runner loads every file below test/, and there this one does nothing.
+// Only as a child of the benchmark: the test runner loads every file below test/, too.
 if (process.send !== undefined && process.env["NODE_TEST_CONTEXT"] === undefined) {
   process.on("message", (command: Command) => {
     run(command).then(

@@ -3,10 +3,12 @@ import type { Scenario, ServerName } from "./scenarios.ts";
 import { cpuTimeOf, memoryOf, resetPeak, type Server } from "./server.ts";
 import { lowerQuartile, quantile } from "./statistics.ts";
 
-/** Asks the client's process for one thing. */
+/** Sends a command to the client's process. */
 export type Ask = (command: Command) => Promise<Result>;
 
-/** One server under one load. Lower quartiles over the rounds; for `perSecond` the upper one. */
+/**
+ * One server under one load. Lower quartiles over the rounds; for `perSecond` the upper one.
+ */
 export interface Figures {
   readonly server: ServerName;
   readonly cpuMicroseconds: number;
@@ -16,7 +18,10 @@ export interface Figures {
   readonly peakBytes: number;
 }
 
-/** How much more CPU time per request the first server takes: round by round, and by lower quartiles. */
+/**
+ * How much more CPU time per request the first server takes: round by round, and by lower
+ * quartiles.
+ */
 export interface Ratio {
   readonly min: number;
   readonly median: number;
@@ -24,7 +29,7 @@ export interface Ratio {
   readonly ofQuartiles: number;
 }
 
-/** What a scenario brought. */
+/** The result of a scenario. */
 export interface Outcome {
   readonly name: string;
   readonly of: Figures;
@@ -43,7 +48,10 @@ interface Side {
   readonly samples: Sample[];
 }
 
-/** Drives two servers in turn, in an order that turns around each time, after one burst each that doesn't count. */
+/**
+ * Drives two servers in turn, in an order that is reversed each time. The first burst of each does
+ * not count.
+ */
 export async function measure(
   scenario: Scenario,
   servers: ReadonlyMap<ServerName, readonly Server[]>,
@@ -74,8 +82,9 @@ export async function measure(
     }
   }
   const figures = { of: figuresOf(of), beside: figuresOf(beside) };
-  for (const { pid } of pair.flatMap(({ processes }) => processes))
+  for (const { pid } of pair.flatMap(({ processes }) => processes)) {
     await ask({ do: "close", pool: String(pid) });
+  }
   await ask({ do: "close", pool: "idle" });
   return { name: scenario.name, ...figures, ratio: ratioOf(of.samples, beside.samples) };
 }

@@ -2,10 +2,10 @@ import type { Outcome } from "./measure.ts";
 import type { Holdings, StartTime } from "./resources.ts";
 import type { Cores } from "./server.ts";
 
-/** All that a run of the benchmark brought. */
+/** The results of a run of the benchmark. */
 export interface Report {
   readonly machine: string;
-  /** Undefined: nothing was bound to a core. */
+  /** Undefined if nothing was bound to a core. */
   readonly cores: Cores | undefined;
   readonly starts: readonly StartTime[];
   readonly memory: readonly Holdings[];
@@ -39,7 +39,7 @@ const FIGURES = ["scenario", "server", "CPU µs", "requests/s", "p50 ms", "p99 m
 const RATIOS = ["CPU per request", "of lower quartiles", "min", "median", "max", "peak memory"];
 const RESOURCES = [
   "server",
-  "first answer ms",
+  "first response ms",
   "MiB at start",
   "KiB per idle connection",
   "KiB per request in flight",

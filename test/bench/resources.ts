@@ -5,14 +5,14 @@ import { ACCEPTED, type ServerName } from "./scenarios.ts";
 import { memoryOf, type Server, type Start } from "./server.ts";
 import { lowerQuartile } from "./statistics.ts";
 
-/** How long one kind of server takes to its first answer. */
+/** How long one kind of server takes until its first response. */
 export interface StartTime {
   readonly server: ServerName;
-  /** From the start of its process to the first answer's arrival; the lower quartile, in ms. */
+  /** From the start of its process to its first response: the lower quartile, in ms. */
   readonly ms: number;
 }
 
-/** What one kind of server holds, in bytes of resident memory. */
+/** The resident memory of one kind of server, in bytes. */
 export interface Holdings {
   readonly server: ServerName;
   /** Before the first connection. */
@@ -25,8 +25,9 @@ export interface Holdings {
 export async function measureStarts(start: Start, count: number): Promise<StartTime[]> {
   const times = { service: [] as number[], floor: [] as number[] };
   for (let round = 0; round < count; round += 1) {
-    for (const server of ["service", "floor"] as const)
+    for (const server of ["service", "floor"] as const) {
       times[server].push(await startTime(start, server));
+    }
   }
   return (["service", "floor"] as const).map((server) => ({
     server,
@@ -37,14 +38,17 @@ export async function measureStarts(start: Start, count: number): Promise<StartT
 async function startTime(start: Start, name: ServerName): Promise<number> {
   const from = performance.now();
   const server = await start(name);
-  const answer = await fetch(`http://127.0.0.1:${server.port}/docs`);
+  const response = await fetch(`http://127.0.0.1:${server.port}/docs`);
   const time = performance.now() - from;
-  await answer.arrayBuffer();
+  await response.arrayBuffer();
   await server.stop();
   return time;
 }
 
-/** Gives `count` connections to fresh servers: ones that stay idle after an answer, and ones that wait for theirs. */
+/**
+ * Opens `count` connections to fresh servers: some that stay idle after a response, and some that
+ * wait for theirs.
+ */
 export async function measureMemory(start: Start, ask: Ask, count: number): Promise<Holdings[]> {
   const holdings: Holdings[] = [];
   for (const server of ["service", "floor"] as const) {
@@ -73,7 +77,7 @@ async function watch(
   name: ServerName,
   steps: readonly ((server: Server) => Promise<unknown>)[],
 ): Promise<number[]> {
-  // Little room for what is garbage soon, so that what stays can be seen.
+  // A small young generation, so that garbage does not hide what stays.
   const server = await start(name, ["--max-semi-space-size=1"]);
   const sizes = [memoryOf(server.pid, "VmRSS")];
   for (const step of steps) {

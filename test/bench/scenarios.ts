@@ -3,7 +3,7 @@ import type { Burst } from "./load.ts";
 /** The key of every request. */
 export const KEY = "svk_VEYLs4uE5CkzDBW2lAo0eBXcNdTqRgJ7mHPyUv1nZ9f";
 
-/** The servers: the program that each is, and what is set for it alone. */
+/** The servers: their program, and the variables that only they have. */
 export const SERVERS = {
   floor: { program: "floor", variables: {} },
   service: { program: "service", variables: {} },
@@ -19,13 +19,13 @@ export const SERVERS = {
 /** One of SERVERS. */
 export type ServerName = keyof typeof SERVERS;
 
-/** One load, put on two servers in turn. */
+/** One load on two servers in turn. */
 export interface Scenario extends Omit<Burst, "do"> {
   readonly name: string;
   readonly of: ServerName;
   readonly beside: ServerName;
   readonly connections: number;
-  /** Connections that stay open beside, on the first of the two servers. */
+  /** Further connections to the first of the two servers, which stay idle. */
   readonly idle: number;
   /** Bursts on each of the two, in turn on its processes. */
   readonly rounds: number;
@@ -38,27 +38,20 @@ const DENIED = post(KEY.replace("VEY", "VEX"), '{"status":"SUCCESS"}');
 const INVALID = post(KEY, '{"state":"SUCCESS"}');
 const DOCS = "GET /docs HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 
-/** All that is measured. */
+/** All that is measured. `isQuick` takes less time, and is less exact. */
 export function scenarios(isQuick: boolean): Scenario[] {
-  const pair = {
-    of: "service",
-    beside: "floor",
-    status: 200,
-    connections: 50,
-    idle: 0,
-    spreadMs: 0,
-  } as const;
-  const processes = isQuick ? 2 : 3;
-  const usual = { ...pair, processes, ms: isQuick ? 300 : 1000, rounds: isQuick ? 4 : 9 };
+  const usual = isQuick
+    ? { ...PAIR, processes: 2, ms: 300, rounds: 4 }
+    : { ...PAIR, processes: 3, ms: 1000, rounds: 9 };
   const burst = isQuick ? { ms: 1000, rounds: 2 } : { ms: 2500, rounds: 6 };
-  const slow = {
-    ...pair,
+  const slow: Omit<Scenario, "name" | "request"> = {
+    ...PAIR,
     ...burst,
     processes: 1,
     of: "slow service",
     beside: "slow floor",
     spreadMs: 500,
-  } as const;
+  };
   return [
     { ...usual, name: "accepted", request: ACCEPTED },
     { ...usual, name: "accepted, log on", of: "service with log", request: ACCEPTED },
@@ -66,24 +59,33 @@ export function scenarios(isQuick: boolean): Scenario[] {
     { ...usual, name: "422", request: INVALID, status: 422 },
     { ...usual, name: "docs page", request: DOCS },
     { ...slow, name: "4,000 connections, 500 ms", connections: 4000, request: ACCEPTED },
-    {
-      ...usual,
-      name: "64 keys beside 1",
-      of: "service with 64 keys",
-      beside: "service",
-      request: ACCEPTED,
-    },
-    {
-      ...usual,
-      processes: 1,
-      name: "10,000 connections beside 50",
-      of: "service with 10,000 idle",
-      beside: "service",
-      request: ACCEPTED,
-      idle: 9950,
-    },
+    { ...usual, ...MANY_KEYS, request: ACCEPTED },
+    { ...usual, ...MANY_CONNECTIONS, request: ACCEPTED },
   ];
 }
+
+const PAIR = {
+  of: "service",
+  beside: "floor",
+  status: 200,
+  connections: 50,
+  idle: 0,
+  spreadMs: 0,
+} as const;
+
+const MANY_KEYS = {
+  name: "64 keys beside 1",
+  of: "service with 64 keys",
+  beside: "service",
+} as const;
+
+const MANY_CONNECTIONS = {
+  name: "10,000 connections beside 50",
+  of: "service with 10,000 idle",
+  beside: "service",
+  processes: 1,
+  idle: 9950,
+} as const;
 
 function post(key: string, body: string): string {
   const head = [

@@ -1,4 +1,5 @@
-// Servers as the benchmark sees them: processes that it starts and binds to a core, and that the kernel accounts for.
+// Servers as the benchmark sees them: processes that it starts and binds to a core, and whose
+// resources the kernel accounts for.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -16,13 +17,13 @@ export interface Server {
 /** Starts one of SERVERS, with further flags for its Node; resolves when it listens. */
 export type Start = (name: ServerName, flags?: readonly string[]) => Promise<Server>;
 
-/** Where there are two cores and taskset: one for the servers and one for all else. */
+/** Two cores: one for the servers, and one for everything else. */
 export interface Cores {
   readonly servers: number;
   readonly client: number;
 }
 
-/** Binds this process, and what it starts, to one of two cores; undefined where that can't be done. */
+/** Binds this process, and those that it starts, to one of two cores; undefined if it can't. */
 export function pinToCores(): Cores | undefined {
   try {
     const status = readFileSync("/proc/self/status", "utf8");
@@ -35,7 +36,9 @@ export function pinToCores(): Cores | undefined {
   }
 }
 
-/** Runs this Node with `args` and waits, 20 s at most, for a line on stderr that says where it listens. */
+/**
+ * Runs this Node with `args`, and waits up to 20 s for a line on stderr that says where it listens.
+ */
 export function startServer(
   args: readonly string[],
   variables: Readonly<Record<string, string>>,
@@ -47,7 +50,8 @@ export function startServer(
   const env = { PATH: process.env["PATH"], PORT: "0", ...variables };
   const child = spawn(command, rest, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
   killAtExit(child);
-  child.stdout.resume(); // the log is read, and dropped
+  // The log is read and dropped.
+  child.stdout.resume();
   return new Promise((resolve, reject) => {
     let said = "";
     const timer = setTimeout(
@@ -76,7 +80,10 @@ function stop(child: ChildProcess): Promise<void> {
   });
 }
 
-/** The CPU time a process has used, all of its threads, in microseconds: to the nanosecond on Linux, else by ps. */
+/**
+ * The CPU time of a process with all of its threads, in microseconds: to the nanosecond on Linux,
+ * else by ps.
+ */
 export function cpuTimeOf(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   if (!existsSync(`${tasks}/${pid}/schedstat`)) return cpuTimeByPs(pid);
@@ -96,7 +103,10 @@ function cpuTimeByPs(pid: number): number {
   return 1e6 * (seconds + 60 * (minutes + 60 * (hours + 24 * days)));
 }
 
-/** The memory a process has now (`VmRSS`), or had at its peak (`VmHWM`), in bytes; without /proc always now. */
+/**
+ * The memory of a process now (`VmRSS`) or at its peak (`VmHWM`), in bytes. Without /proc, always
+ * that of now.
+ */
 export function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   if (!existsSync(`/proc/${pid}/status`)) {
     return (
@@ -107,7 +117,7 @@ export function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]);
 }
 
-/** Lets the peak start anew, from what a process has now; where the kernel can't, it stays that of its whole life. */
+/** Makes the peak start anew, if the kernel can: else it stays that of the whole process. */
 export function resetPeak(pid: number): void {
   if (existsSync(`/proc/${pid}/clear_refs`)) writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
