@@ -60,8 +60,8 @@ function timeOf(check: (presented: string) => boolean, bytes: Buffer): number {
 }
 
 /**
- * The largest |t| after cutting off the tail of the times at several places: it is noise, from other
- * processes and garbage collection.
+ * The largest |t| after cutting off the tail of the times at several places: it is noise, from
+ * other processes and garbage collection.
  */
 function worstT(a: Float64Array, b: Float64Array): number {
   const sorted = Float64Array.from([...a, ...b]).sort();

@@ -29,7 +29,7 @@ test("README.md has every status of the OpenAPI document", () => {
   assert.deepEqual(missing(statuses, rows), []);
 });
 
-test("src/process/README.md has every event of the log, and every member of a response's line", () => {
+test("src/process/README.md has every event of the log, and each member of a line", () => {
   const document = read("src/process/README.md");
   const section = /^## Logs\n([^]*?)^## /m.exec(document)?.[1] ?? "";
   const named = new Set([...section.matchAll(/`(\w+)`/g)].map(([, name]) => name));

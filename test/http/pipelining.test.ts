@@ -204,7 +204,7 @@ describe("bodies that are pipelined", () => {
     }
   }
 
-  test("the body of the 64th may arrive behind the stop, and the others run meanwhile", async (t) => {
+  test("the body of the 64th may arrive behind the stop while the others run", async (t) => {
     const service = await serveGated(t);
     const requests = Array.from({ length: 100 }, (_, index) =>
       post(String(index), [], { path: "/gated", key: "" }),

@@ -19,7 +19,7 @@ after(() => rmSync(base, { recursive: true }));
 
 /** What can't be written to, and what the program says of a stdout of that kind. */
 const BROKEN: Record<string, { open: () => number | undefined; message: string }> = {
-  "a pipe that nobody reads": { open: () => undefined, message: "" },
+  "a pipe that no one reads": { open: () => undefined, message: "" },
   "open for reading only": {
     open: () => openSync(PROGRAM, "r"),
     message: "can't write to stdout (EBADF)\n",

@@ -61,7 +61,7 @@ export class Terminal {
     scope.after(close);
   }
 
-  /** Runs a script, up to its first failure. Kills it after `limitMs`: a bound, not a measurement. */
+  /** Runs a script, up to its first failure. Kills it after `limitMs`, which is a bound only. */
   async run(script: string, limitMs: number): Promise<ShellResult> {
     const shell = this.start(script);
     const timer = setTimeout(() => shell.kill("SIGKILL"), limitMs);
