@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import * as attacks from "./support/attacks.ts";
+import { assertHolds } from "./support/attacks.ts";
 import {
   type Client,
   exchange,
@@ -12,6 +13,8 @@ import {
   untilAnswered,
   untilClosed,
 } from "./support/client.ts";
+import * as memory from "./support/memory-attacks.ts";
+import * as processes from "./support/process-attacks.ts";
 import { startProgram } from "./support/program.ts";
 import { get, post } from "./support/requests.ts";
 import { EXEC, startInShell } from "./support/shell.ts";
@@ -21,6 +24,9 @@ const TASK = post('{"status":"SUCCESS"}');
 
 /** What a machine that also runs other tests may add to a time, in ms. */
 const SLACK_MS = 3000;
+
+/** What a process may take under these attacks, in MiB. It starts with 50 to 70. */
+const LIMIT_MIB = 160;
 
 // Each attack at full size is in soak/soak.ts.
 describe("under abuse", { concurrency: 4 }, () => {
@@ -63,11 +69,35 @@ describe("under abuse", { concurrency: 4 }, () => {
     assertHolds(await attacks.excessRequests(t, 50, 100));
   });
 
-  for (const reader of ["closed", "stuck"] as const) {
-    test(`a log whose reader is ${reader} does not stop the service`, async (t) => {
-      assertHolds(await attacks.brokenLog(t, reader, 5000));
-    });
-  }
+  test("300 header sections without an end take little memory and get 408", async (t) => {
+    const attack = { connections: 300, timeoutMs: 1500, limitMiB: LIMIT_MIB };
+    assertHolds(await memory.unfinishedHeaders(t, attack));
+  });
+
+  test("50 pipelines whose responses are not read take little memory", async (t) => {
+    assertHolds(await memory.unreadResponses(t, { connections: 50, limitMiB: LIMIT_MIB }));
+  });
+
+  test("of 30 bodies that lack a byte, as many are held as there is memory for", async (t) => {
+    const attack = { connections: 30, allowed: 8, limitMiB: LIMIT_MIB };
+    assertHolds(await memory.unfinishedBodies(t, attack));
+  });
+
+  test("1,000 requests on one connection are served in order, 64 at a time", async (t) => {
+    assertHolds(await memory.longPipeline(t, 1000, LIMIT_MIB));
+  });
+
+  test("20 clients that never read are closed, although none of them is idle", async (t) => {
+    assertHolds(await memory.clientsThatNeverRead(t, 20, { timeoutMs: 1000, slackMs: 60_000 }));
+  });
+
+  test("FIFOs and /dev/zero in place of files stop neither a start nor a reload", async (t) => {
+    assertHolds(await processes.endlessFiles(t));
+  });
+
+  test("SIGTERM leaves no one out who waits to be accepted", async (t) => {
+    assertHolds(await processes.fullListenQueue(t, 500, 60_000));
+  });
 });
 
 describe("on the wire", { concurrency: 4 }, () => {
@@ -144,10 +174,4 @@ async function isServing80(port: number): Promise<boolean> {
   await until(() => clients.every(isOver), "responses or ends");
   for (const { socket } of clients) socket.destroy();
   return outcomes(clients)["200"] === 80;
-}
-
-/** Fails with all measurements that are over their limit. */
-function assertHolds(measurements: readonly attacks.Measurement[]): void {
-  const failed = measurements.filter(({ value, limit }) => !(value <= limit));
-  assert.deepEqual(failed, []);
 }

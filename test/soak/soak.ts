@@ -2,6 +2,9 @@ import { pathToFileURL } from "node:url";
 
 import * as attacks from "../support/attacks.ts";
 import type { Measurement } from "../support/attacks.ts";
+import * as logs from "../support/log-attacks.ts";
+import * as memory from "../support/memory-attacks.ts";
+import * as processes from "../support/process-attacks.ts";
 import { type Scope, withScope } from "../support/scope.ts";
 
 /** From 24 on, node:http itself takes 178 MB for 10,000 idle connections. */
@@ -9,6 +12,10 @@ const IDLE_LIMIT_MIB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 
 
 /** The timeouts of the settings, by default. */
 const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
+
+/** The bounds of a process with the default settings: of callers without a key, and with one. */
+const WITHOUT_KEY_MIB = 256;
+const WITH_KEY_MIB = 512;
 
 type Attack = (scope: Scope) => Promise<Measurement[]>;
 
@@ -26,20 +33,47 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   "1,000 requests past MAX_IN_FLIGHT": (scope) => attacks.excessRequests(scope, 1000, 2000),
   "the log's reader is gone": (scope) => attacks.brokenLog(scope, "closed", 30_000),
   "the log's reader never reads": (scope) => attacks.brokenLog(scope, "stuck", 30_000),
+  "15,000 header sections without an end": (scope) =>
+    memory.unfinishedHeaders(scope, {
+      connections: 15_000,
+      timeoutMs: 10_000,
+      limitMiB: WITHOUT_KEY_MIB,
+    }),
+  "200 pipelines whose responses are not read": (scope) =>
+    memory.unreadResponses(scope, { connections: 200, limitMiB: WITHOUT_KEY_MIB }),
+  "2,000 pipelines whose responses are not read": (scope) =>
+    memory.unreadResponses(scope, { connections: 2000, limitMiB: WITHOUT_KEY_MIB }),
+  "600 bodies of 1 MiB without the last byte": (scope) =>
+    memory.unfinishedBodies(scope, { connections: 600, allowed: 64, limitMiB: WITH_KEY_MIB }),
+  "10,000 requests on one connection": (scope) => memory.longPipeline(scope, 10_000, WITH_KEY_MIB),
+  "500 clients that never read": (scope) =>
+    memory.clientsThatNeverRead(scope, 500, { timeoutMs: 10_000, slackMs: 1000 }),
+  "a flood of lines into a file": (scope) =>
+    logs.logFlood(scope, { sink: "file", connections: 24, calls: 25 }),
+  "a flood of lines into a slow pipe": (scope) =>
+    logs.logFlood(scope, { sink: "slow pipe", connections: 24, calls: 25 }),
+  "a disk that is full of the log": (scope) => logs.fullDisk(scope, 10_000),
+  "10,000 refusals past MAX_CONNECTIONS": (scope) => logs.refusalLines(scope, 100, 10_000),
+  "FIFOs and /dev/zero in place of files": (scope) => processes.endlessFiles(scope),
+  "SIGTERM with 4,096 connections to accept": (scope) =>
+    processes.fullListenQueue(scope, 4096, 10_000),
 };
 
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 1_200_000;
 
 // Not if it is imported, nor by `node --test`, which runs every file in test/.
 const isStarted = import.meta.url === pathToFileURL(process.argv[1] ?? "").href;
 if (isStarted && process.env["NODE_TEST_CONTEXT"] === undefined) await soak();
 
+/** Runs the attacks whose name contains the text of the command line; without one, all. */
 async function soak(): Promise<void> {
   setTimeout(() => {
     console.error(`not done after ${LIMIT_MS / 60_000} minutes`);
     process.exit(1);
   }, LIMIT_MS).unref();
+  const chosen = process.argv[2] ?? "";
   for (const [name, attack] of Object.entries(ATTACKS)) {
+    if (!name.includes(chosen)) continue;
     for (const { what, value, limit } of await withScope(attack)) {
       const holds = value <= limit;
       if (!holds) process.exitCode = 1;

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Client, countBy, open, openMany, statusOf, untilAnswered } from "./client.ts";
@@ -12,6 +13,12 @@ export interface Measurement {
   readonly what: string;
   readonly value: number;
   readonly limit: number;
+}
+
+/** Fails with all measurements that are over their limit. */
+export function assertHolds(measurements: readonly Measurement[]): void {
+  const failed = measurements.filter(({ value, limit }) => !(value <= limit));
+  assert.deepEqual(failed, []);
 }
 
 const TASK = post('{"status":"SUCCESS"}');
@@ -259,7 +266,10 @@ async function warmUp(program: ShellProgram, rounds = 1): Promise<number> {
 }
 
 /** Sends requests on 20 connections, 10 at a time on each. Returns how many got which status. */
-async function sendMany(program: ShellProgram, requests: number): Promise<Record<string, number>> {
+export async function sendMany(
+  program: ShellProgram,
+  requests: number,
+): Promise<Record<string, number>> {
   const clients = await openMany(program.port, 20);
   const statuses: (number | undefined)[] = [];
   while (statuses.length < requests && clients.every(({ closed }) => !closed)) {
@@ -333,10 +343,15 @@ async function sendBomb({ port }: ShellProgram, pieces: Iterable<Buffer>): Promi
 }
 
 /** How many items there are of a kind that there must not be. */
-function countOf<T>(what: string, items: readonly T[], isBad: (item: T) => boolean): Measurement {
+export function countOf<T>(
+  what: string,
+  items: readonly T[],
+  isBad: (item: T) => boolean,
+): Measurement {
   return { what, value: items.filter(isBad).length, limit: 0 };
 }
 
-function isOver({ ended, closed }: Client): boolean {
+/** Whether the service has closed its side of a connection. */
+export function isOver({ ended, closed }: Client): boolean {
   return ended || closed;
 }

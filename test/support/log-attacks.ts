@@ -1,0 +1,182 @@
+import { readFileSync, truncateSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+
+import { countOf, type Measurement, sendMany } from "./attacks.ts";
+import { open, openMany, untilAnswered, untilClosed } from "./client.ts";
+import type { LogLine, Variables } from "./program.ts";
+import { get, post } from "./requests.ts";
+import type { Scope } from "./scope.ts";
+import { type ShellProgram, startInShell } from "./shell.ts";
+import { tempDirectory } from "./temp.ts";
+import { until } from "./wait.ts";
+
+/** Longer than an attack should take on a busy machine: a bound, not a measurement. */
+const LIMIT_MS = 120_000;
+
+/** How a shell runs the program so that its log ends up in a file. */
+const TO_FILE = {
+  file: '"$@" >> "$LOG"',
+  "slow pipe": '"$@" | while dd bs=65536 count=1 2>/dev/null; do sleep 0.1; done >> "$LOG"',
+  "full disk": 'ulimit -f 64; "$@" >> "$LOG" 2>> "$LOG.err"',
+} as const;
+
+/** A run of the program whose log can be read, with the paths of its files. */
+interface LoggingProgram extends ShellProgram {
+  readonly log: string;
+  readonly stderr: string;
+}
+
+async function startWithLog(
+  scope: Scope,
+  way: keyof typeof TO_FILE,
+  variables: Variables = {},
+): Promise<LoggingProgram> {
+  const log = join(tempDirectory(scope, { log: "", "log.err": "" }), "log");
+  const untilListening = 'until grep -m 1 listening "$LOG"; do sleep 0.1; done; wait';
+  const script = `{ ${TO_FILE[way]}; } & ${untilListening}`;
+  const program = await startInShell(scope, script, { ...variables, LOG: log });
+  return { ...program, log, stderr: `${log}.err` };
+}
+
+/** What a flood goes against. */
+export interface LogFlood {
+  readonly sink: "file" | "slow pipe";
+  /** Connections without a key that pipeline requests with a long, quoted path. */
+  readonly connections: number;
+  /** How many requests each of 8 clients with a key makes meanwhile. */
+  readonly calls: number;
+}
+
+/**
+ * Requests without a key make more lines than the log's reader can take. No line of a request with
+ * a key is lost, and none at all if the log is a file.
+ */
+export async function logFlood(
+  scope: Scope,
+  { sink, connections, calls }: LogFlood,
+): Promise<Measurement[]> {
+  const program = await startWithLog(scope, sink);
+  const stop = startFlood(scope, program.port, connections);
+  const clients = Array.from({ length: 8 }, (_, index) => `client-${index}`);
+  const accepted = await Promise.all(clients.map((name) => call(program.port, name, calls)));
+  stop();
+  const [last = ""] = await call(program.port, "last", 1);
+  await until(() => idsIn(program.log).has(last), "the last line", LIMIT_MS);
+  const ids = idsIn(program.log);
+  const dropped = sumOf(program.log, "dropped_requests_without_key");
+  const wasSlow = dropped > 0;
+  return [
+    countOf("requests with a key without a line", accepted.flat(), (id) => !ids.has(id)),
+    { what: "other lines dropped", value: sumOf(program.log, "dropped_lines"), limit: 0 },
+    sink === "file"
+      ? { what: "lines of strangers dropped", value: dropped, limit: 0 }
+      : { what: "readers that were not slow", value: wasSlow ? 0 : 1, limit: 0 },
+  ];
+}
+
+/** Pipelines requests on many connections for as long as the service takes them. */
+function startFlood(scope: Scope, port: number, connections: number): () => void {
+  const bytes = get(`/${'"'.repeat(255)}`).repeat(230);
+  const sockets = Array.from({ length: connections }, () => {
+    const socket = connect(port, "127.0.0.1").resume().unref();
+    const send = (): void => {
+      while (socket.writable && socket.write(bytes));
+    };
+    socket.on("error", () => {});
+    return socket.on("connect", send).on("drain", send);
+  });
+  const stop = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  scope.after(stop);
+  return stop;
+}
+
+/**
+ * Makes so many requests with a key on one connection, one after the other. Returns their ids.
+ * Throws if one gets no 200.
+ */
+async function call(port: number, name: string, count: number): Promise<string[]> {
+  const client = await open(port);
+  const ids = Array.from({ length: count }, (_, index) => `${name}-${index}`);
+  for (const [index, id] of ids.entries()) {
+    client.send(post('{"status":"SUCCESS"}', [`X-Request-Id: ${id}`]));
+    const hasResponse = (): boolean => client.responses.length > index;
+    await client.until(hasResponse, `the response to ${id}`, LIMIT_MS);
+    const status = client.responses[index]?.status;
+    if (status !== 200) throw new Error(`${id} got ${status}`);
+  }
+  client.socket.destroy();
+  return ids;
+}
+
+/**
+ * The file of the log can't grow any more. Requests are served meanwhile, and once the file has
+ * been emptied there is a line of each, and the number of those that were lost.
+ */
+export async function fullDisk(scope: Scope, requests: number): Promise<Measurement[]> {
+  const program = await startWithLog(scope, "full disk");
+  const statuses = await sendMany(program, requests);
+  // Its response comes after the lines of all requests before it have been handed over.
+  await call(program.port, "latest", 1);
+  const before = requestLines(program.log).length;
+  truncateSync(program.log);
+  const later = await call(program.port, "later", 50);
+  const last = later.at(-1) ?? "";
+  await until(() => idsIn(program.log).has(last), "the last line", LIMIT_MS);
+  const ids = idsIn(program.log);
+  const all = requests + 1 + later.length;
+  const counted = before + requestLines(program.log).length + sumOf(program.log, "lost_lines");
+  const messages = readFileSync(program.stderr, "utf8").split("\n").length - 1;
+  return [
+    { what: "requests without 200", value: requests - (statuses["200"] ?? 0), limit: 0 },
+    { what: "full disks with room for all lines", value: before < requests ? 0 : 1, limit: 0 },
+    countOf("later requests without a line", later, (id) => !ids.has(id)),
+    // One may have been cut, and its beginning was in the file that was emptied.
+    { what: "lines lost without count", value: all - counted, limit: 1 },
+    { what: "lines on stderr besides one", value: Math.abs(messages - 1), limit: 0 },
+  ];
+}
+
+/** Connections past MAX_CONNECTIONS have at most one line a second, and all are counted. */
+export async function refusalLines(
+  scope: Scope,
+  limit: number,
+  refusals: number,
+): Promise<Measurement[]> {
+  const program = await startWithLog(scope, "file", { MAX_CONNECTIONS: String(limit) });
+  await untilAnswered(await openMany(program.port, limit, get("/health")));
+  const start = performance.now();
+  for (let refused = 0; refused < refusals; refused += 100) {
+    await untilClosed(await openMany(program.port, Math.min(100, refusals - refused)));
+  }
+  const isCounted = (): boolean => sumOf(program.log, "count") >= refusals;
+  await until(isCounted, "the lines of the refusals").catch(() => {});
+  const seconds = (performance.now() - start) / 1000;
+  const refused = linesOf(program.log).filter(({ count }) => count !== undefined);
+  const uncounted = Math.abs(refusals - sumOf(program.log, "count"));
+  return [
+    { what: "lines of the log", value: refused.length, limit: Math.ceil(seconds) + 1 },
+    { what: "refusals counted too often or not at all", value: uncounted, limit: 0 },
+  ];
+}
+
+/** The whole lines of a log. Throws if one is not JSON. */
+function linesOf(path: string): LogLine[] {
+  const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as LogLine);
+}
+
+function requestLines(path: string): LogLine[] {
+  return linesOf(path).filter(({ event }) => event === "request");
+}
+
+function idsIn(path: string): Set<unknown> {
+  return new Set(requestLines(path).map((line) => line["request_id"]));
+}
+
+/** The sum of a number over all lines that have it. */
+function sumOf(path: string, name: string): number {
+  return linesOf(path).reduce((sum, line) => sum + Number(line[name] ?? 0), 0);
+}
