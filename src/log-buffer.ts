@@ -66,6 +66,7 @@ export class LineBuffer {
     if (this.#text.length + line.length > this.#maxWriteLength) this.flush();
     if (this.#text === "") setImmediate(this.flush);
     this.#text += line;
+    if (this.#text.length >= this.#maxWriteLength) this.flush();
   }
 
   /** Hands over what has been gathered. A function of its own, so that it can be passed on. */
@@ -73,15 +74,15 @@ export class LineBuffer {
     if (this.#text === "") return;
     const lines = Buffer.from(this.#text, "latin1");
     this.#text = "";
-    this.#reportMissing();
+    // There is room again if strangers' lines have some, even with these lines waiting.
+    if (this.#sink.waiting + lines.length <= CAPACITY.withoutKey) this.#reportMissing();
     this.#lost += this.#sink.write(lines);
   };
 
-  /** Writes how many lines are missing, if any are and there is room. */
+  /** Writes how many lines are missing, if any are. */
   #reportMissing(): void {
     const { trusted, withoutKey } = this.#dropped;
     if (trusted + withoutKey + this.#lost === 0) return;
-    if (this.#sink.waiting > CAPACITY.withoutKey) return;
     const line =
       `${this.#startLine()}"level":"warn","event":"warning","dropped_lines":${trusted},` +
       `"dropped_requests_without_key":${withoutKey},"lost_lines":${this.#lost}}\n`;

@@ -4,7 +4,7 @@ import {
   readConfiguration,
   SettingsError,
 } from "../config/settings.ts";
-import { createLog, type Log } from "../log.ts";
+import { createLog, type Log, PIPE_BUF } from "../log.ts";
 import { isForeignWorker, WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
@@ -36,7 +36,8 @@ export async function serve(showHint: boolean): Promise<void> {
   const now = Date.now();
   const configuration = configure(now);
   const { settings, keys, warnings } = configuration;
-  const log = createLog(settings.logLevel, createLogSink());
+  const hasWorkers = settings.workers > 1;
+  const log = createLog(settings.logLevel, createLogSink(), hasWorkers ? PIPE_BUF : undefined);
   log.warn(versionWarnings());
   log.warn(warnings);
   const instance = createInstanceOrPool(configuration, log);

@@ -19,8 +19,14 @@ export function createLogSink(): LogSink {
   );
 }
 
-/** A sink for a stream with a reader. An error of the stream means that its reader is gone. */
+/**
+ * A sink for a stream with a reader. An error of the stream means that its reader is gone. Each
+ * write is passed on as it is.
+ */
 export function createStreamSink(stream: Writable): LogSink {
+  // A stream joins writes that wait if it can, and a long one to a pipe is not atomic: the lines of
+  // several processes would mix.
+  Object.assign(stream, { _writev: undefined });
   // Without a listener the error would end the process.
   stream.on("error", () => {});
   return {

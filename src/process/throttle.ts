@@ -14,9 +14,10 @@ export function createThrottle<T>(report: (latest: T, count: number) => void): (
   const send = (): void => {
     isResting = waiting !== undefined;
     if (waiting === undefined) return;
-    report(waiting.latest, waiting.count);
+    const { latest, count } = waiting;
     waiting = undefined;
     setTimeout(send, INTERVAL_MS).unref();
+    report(latest, count);
   };
   return (value) => {
     waiting = { latest: value, count: (waiting?.count ?? 0) + 1 };
