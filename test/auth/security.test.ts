@@ -256,7 +256,7 @@ const DENIAL =
     "Content-Length: 39",
   ) + '{"detail":"Invalid or missing API Key"}';
 
-test("a denial compares with every key, whatever its reason", () => {
+test("a denial compares with every key, unless the request has none", () => {
   let reads = 0;
   const counted = keyring.current.map((key) => ({
     ...key,
@@ -269,7 +269,8 @@ test("a denial compares with every key, whatever its reason", () => {
     reads = 0;
     const keyFields = fields.filter((field) => /^x-api-key:/i.test(field));
     const values = keyFields.map((field) => field.slice("x-api-key:".length).trim());
-    assert.notEqual(callGuard({ current: counted }, values).denialReason, undefined);
-    assert.equal(reads, counted.length, name);
+    const { denialReason } = callGuard({ current: counted }, values);
+    assert.notEqual(denialReason, undefined);
+    assert.equal(reads, denialReason === "missing" ? 0 : counted.length, name);
   }
 });
