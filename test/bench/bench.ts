@@ -1,13 +1,13 @@
-// What does the service cost beside an inline node:http handler that does the same work by hand
+// What does the service cost beside a handler on bare node:http that does the same work by hand
 // (floor.ts)?
 //
 //   npm run bench [-- --json] [-- --quick] [-- --only SCENARIO] [-- --floor FILE]
 //
 // All servers run at once, on one core if possible, and the client on another. Two servers are
-// driven in turn, in bursts of a second, so that other work on the machine affects both alike. Each
-// is several processes, because JIT compilation makes runs differ by up to 10 %. It takes about
-// four minutes. --floor replaces the handler by another program, which gets the variables of
-// floor.ts and has to print the same line.
+// driven in turn, in bursts of a second, so that other load on the machine meets both. There are
+// several processes of each, because V8 may compile the same program into code that takes a tenth
+// less time. It takes about four minutes. --floor names another program to use in place of
+// floor.ts: it gets the same variables and has to print the same line when it listens.
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -17,14 +17,14 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import type { Result } from "./load.ts";
+import type { Reply } from "./load.ts";
 import { type Ask, measure, type Outcome } from "./measure.ts";
 import { render } from "./report.ts";
 import { measureMemory, measureStarts } from "./resources.ts";
 import { KEY, type Scenario, scenarios, SERVERS, type ServerName } from "./scenarios.ts";
 import { pinToCores, type Server, type Start, startServer } from "./server.ts";
 
-/** After that, the run is given up. */
+/** The run ends after this time, even if it is not done. */
 const LIMIT_MS = 290_000;
 
 async function main(): Promise<void> {
@@ -40,9 +40,9 @@ async function main(): Promise<void> {
   const cores = pinToCores();
   const directory = makeDirectory();
   const files = { floor: resolve(values.floor), service: siblingPath("../../src/main") };
-  const start = await starter(files, directory, cores?.servers);
+  const start = await createStart(files, directory, cores?.servers);
   const client = fork(siblingPath("./load"));
-  const ask = asker(client);
+  const ask = createAsk(client);
   const chosen = scenarios(values.quick).filter(({ name }) => name.includes(values.only));
   if (chosen.length === 0) throw new Error(`--only ${values.only}: no such scenario`);
   const report = {
@@ -61,31 +61,37 @@ function describeMachine(): string {
   return `${cpus()[0]?.model.trim()}, ${platform} ${arch}, Node ${versions.node}`;
 }
 
-/** A program beside this one: compiled if this one is, else the source. */
+/** The path of another program: compiled if this one is compiled, else its source. */
 function siblingPath(path: string): string {
-  return fileURLToPath(
-    new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
-  );
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  return fileURLToPath(new URL(`${path}${extension}`, import.meta.url));
 }
 
-/** The servers' working directory, with a file of 63 keys: the requests' own is the 64th. */
+/** The servers' working directory, with a file of 63 keys: 64 with that of the requests. */
 function makeDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "bench-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const lines = Array.from({ length: 63 }, (_, index) => {
-    return `key-${index} sha256:${createHash("sha256").update(`${KEY}${index}`).digest("hex")}\n`;
+    const hash = createHash("sha256").update(`${KEY}${index}`).digest("hex");
+    return `key-${index} sha256:${hash}\n`;
   });
   writeFileSync(join(directory, "63-keys"), lines.join(""), { mode: 0o600 });
   return directory;
 }
 
-/** What starts the servers. The floor serves a page as long as that of the service. */
-async function starter(
+/** Returns what starts the servers. The floor's page is as long as the docs page of the service. */
+async function createStart(
   files: Readonly<Record<"floor" | "service", string>>,
   directory: string,
   core: number | undefined,
 ): Promise<Start> {
-  const common = { SERVICE_API_KEY: KEY, PROCESS_DELAY_MS: "0", LOG_LEVEL: "silent" };
+  const common = {
+    SERVICE_API_KEY: KEY,
+    PROCESS_DELAY_MS: "0",
+    LOG_LEVEL: "silent",
+    // The default is less than what some scenarios open.
+    MAX_CONNECTIONS: "20000",
+  };
   let pageBytes = 0;
   const start: Start = (name, flags = []) => {
     const { program, variables } = SERVERS[name];
@@ -99,24 +105,22 @@ async function starter(
   return start;
 }
 
-/** Sends commands to the client's process, one at a time. */
-function asker(client: ChildProcess): Ask {
+/** Returns what gives the client's process one command at a time. */
+function createAsk(client: ChildProcess): Ask {
   return async (command) => {
     client.send(command);
-    const [result] = (await once(client, "message")) as [Result | string];
-    if (typeof result === "string") throw new Error(`${command.do} ${command.pool}: ${result}`);
-    return result;
+    const [reply] = (await once(client, "message")) as [Reply];
+    if (reply.kind === "error") throw new Error(`${command.do} ${command.pool}: ${reply.message}`);
+    return reply.result;
   };
 }
 
 async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): Promise<Outcome[]> {
   const servers = new Map<ServerName, Server[]>();
-  for (const { of, beside, processes } of chosen) {
-    for (const name of [of, beside]) {
-      const started = servers.get(name) ?? [];
-      while (started.length < processes) started.push(await start(name));
-      servers.set(name, started);
-    }
+  for (const [name, count] of countProcesses(chosen)) {
+    const processes: Server[] = [];
+    servers.set(name, processes);
+    while (processes.length < count) processes.push(await start(name));
   }
   const outcomes: Outcome[] = [];
   for (const scenario of chosen) outcomes.push(await measure(scenario, servers, ask));
@@ -124,5 +128,16 @@ async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): 
   return outcomes;
 }
 
-// The test runner loads every file below test/. There, this one does nothing.
+/** How many processes of each server the scenarios need. They share them. */
+function countProcesses(chosen: readonly Scenario[]): Map<ServerName, number> {
+  const counts = new Map<ServerName, number>();
+  for (const { of, beside, processes } of chosen) {
+    for (const name of [of, beside]) {
+      counts.set(name, Math.max(counts.get(name) ?? 0, processes));
+    }
+  }
+  return counts;
+}
+
+// The test runner loads every file below test/: there this one does nothing.
 if (process.env["NODE_TEST_CONTEXT"] === undefined) await main();

@@ -1,6 +1,6 @@
-// The floor of the benchmark: one inline node:http handler that does by hand the work that the
-// contract can't do without. It has no request id, no security header, no log, and no limit but the
-// body's: whatever the service adds costs extra.
+// The floor of the benchmark: one handler on bare node:http that does by hand what the contract
+// needs. It has no request ids, no security headers, no log, and no limit but the body's. Whatever
+// the service adds costs extra.
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -94,5 +94,5 @@ function respond(response: ServerResponse, status: number, body: string): void {
   response.end(body);
 }
 
-// The test runner loads every file below test/. There, this one does nothing.
+// The test runner loads every file below test/: there this one does nothing.
 if (process.env["NODE_TEST_CONTEXT"] === undefined) serve();

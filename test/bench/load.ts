@@ -2,23 +2,27 @@
 // than what it measures.
 import { connect, type Socket } from "node:net";
 
-/**
- * A command to the client over IPC, for one named pool of connections. It replies with a Result or
- * with the text of an error.
- */
-export type Command = { readonly pool: string } & (Open | Burst | Send | { readonly do: "close" });
+/** What the client is to do with a pool of connections, over IPC. It sends back a Reply. */
+export type Command = { readonly pool: string } & (Open | Burst | Send | Close);
 
-/** Opens `count` connections. With `request`, each sends it and waits for the response. */
+/** Opens connections. */
 interface Open {
   readonly do: "open";
   readonly port: number;
+  /** How many the pool has afterwards. */
   readonly count: number;
+  /** What each sends. Its response has arrived when the command is done. */
   readonly request?: string;
 }
 
+/** Closes the connections of the pool. */
+interface Close {
+  readonly do: "close";
+}
+
 /**
- * For `ms`, each connection sends `request` again after each response. They start one by one over
- * `spreadMs`.
+ * For `ms`, each connection sends `request`, and again once it has the response. They start one
+ * after the other over `spreadMs`.
  */
 export interface Burst {
   readonly do: "burst";
@@ -29,33 +33,43 @@ export interface Burst {
   readonly spreadMs: number;
 }
 
-/** Each connection sends one request, and no one waits for the response. */
+/** Each connection sends one request. The command is done before the responses arrive. */
 interface Send {
   readonly do: "send";
   readonly request: string;
 }
 
-/** What a burst brought; zeros for the other commands. Times in ms. */
+/** What a command led to. */
+export type Reply =
+  | { readonly kind: "result"; readonly result: Result }
+  | { readonly kind: "error"; readonly message: string };
+
+/** The figures of a burst; zeros for the other commands. */
 export interface Result {
+  /** Requests with a response. */
   readonly requests: number;
   readonly perSecond: number;
+  /** The median time of a request, in ms. */
   readonly p50: number;
+  /** The time within which 99 % of the requests had their response, in ms. */
   readonly p99: number;
 }
 
 interface Client {
   readonly socket: Socket;
+  /** When its latest request was sent, as performance.now() has it. */
   sentAt: number;
   /** Bytes of the response that have yet to arrive. */
   missing: number;
+  /** Of the latest response. */
   status: number;
-  /** Called when a response is complete, or the connection is closed. */
+  /** Called when a response is complete, and when the connection is closed. */
   onResponse: (client: Client) => void;
 }
 
 const NOTHING: Result = { requests: 0, perSecond: 0, p50: 0, p99: 0 };
 
-/** Connections opened at once: not more than a backlog takes. */
+/** How many connections are opened at once: no more than a listen queue takes. */
 const BATCH = 50;
 
 const pools = new Map<string, Client[]>();
@@ -63,15 +77,19 @@ const pools = new Map<string, Client[]>();
 async function run(command: Command): Promise<Result> {
   const pool = pools.get(command.pool) ?? [];
   pools.set(command.pool, pool);
-  if (command.do === "open") await open(pool, command);
-  if (command.do === "burst") return burst(pool, command);
-  if (command.do === "send") {
-    for (const { socket } of pool) socket.write(command.request);
+  switch (command.do) {
+    case "open":
+      await open(pool, command);
+      return NOTHING;
+    case "burst":
+      return burst(pool, command);
+    case "send":
+      for (const { socket } of pool) socket.write(command.request);
+      return NOTHING;
+    case "close":
+      for (const { socket } of pool.splice(0)) socket.destroy();
+      return NOTHING;
   }
-  if (command.do === "close") {
-    for (const { socket } of pool.splice(0)) socket.destroy();
-  }
-  return NOTHING;
 }
 
 async function open(pool: Client[], { port, count, request }: Open): Promise<void> {
@@ -108,7 +126,7 @@ function createClient(port: number): Promise<Client> {
 const READ_BUFFER = Buffer.alloc(65_536);
 
 /**
- * Takes a part of a response. Its header section is in one part: a server writes it at once, and it
+ * Follows one response. Its header section arrives in one piece: a server writes it at once, and it
  * fits.
  */
 function take(client: Client, buffer: Buffer, size: number): void {
@@ -134,12 +152,11 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
   const bytes = Buffer.from(request, "latin1");
   const times: number[] = [];
   const start = performance.now();
-  /** Responses after all have started and before the end. */
+  // Responses while all connections are in use: after the start was spread, and before the end.
   let steady = 0;
   let active = pool.length;
   return new Promise((resolve, reject) => {
-    // Never sleep: the kernel would charge waking the client to the server, and to the slower one
-    // more often.
+    // If it slept, waking it would be charged to the server, and to the slower one more often.
     const stayAwake = (): void => {
       if (active > 0) setImmediate(stayAwake);
     };
@@ -171,18 +188,22 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
   });
 }
 
+function reply(message: Reply): void {
+  process.send?.(message);
+}
+
 function summarize(times: number[], perSecond: number): Result {
   const sorted = Float64Array.from(times).sort();
   const at = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? NaN;
   return { requests: times.length, perSecond, p50: at(0.5), p99: at(0.99) };
 }
 
-// Only as a child of the benchmark: the test runner loads every file below test/, too.
+// The test runner loads every file below test/. There this one does nothing.
 if (process.send !== undefined && process.env["NODE_TEST_CONTEXT"] === undefined) {
   process.on("message", (command: Command) => {
     run(command).then(
-      (result) => process.send?.(result),
-      (error: Error) => process.send?.(error.message),
+      (result) => reply({ kind: "result", result }),
+      (error: Error) => reply({ kind: "error", message: error.message }),
     );
   });
   process.once("disconnect", () => process.exit());

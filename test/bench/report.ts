@@ -5,7 +5,7 @@ import type { Cores } from "./server.ts";
 /** The results of a run of the benchmark. */
 export interface Report {
   readonly machine: string;
-  /** Undefined if nothing was bound to a core. */
+  /** Undefined if nothing is bound to a core. */
   readonly cores: Cores | undefined;
   readonly starts: readonly StartTime[];
   readonly memory: readonly Holdings[];
@@ -71,7 +71,7 @@ function kibibytes(bytes: number): string {
   return (bytes / 1024).toFixed(1);
 }
 
-/** A Markdown table, its columns aligned: the numbers to the right. */
+/** A Markdown table with aligned columns, numbers to the right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]!.length)),

@@ -5,14 +5,14 @@ import { ACCEPTED, type ServerName } from "./scenarios.ts";
 import { memoryOf, type Server, type Start } from "./server.ts";
 import { lowerQuartile } from "./statistics.ts";
 
-/** How long one kind of server takes until its first response. */
+/** How long one kind of server takes to its first response. */
 export interface StartTime {
   readonly server: ServerName;
-  /** From the start of its process to its first response: the lower quartile, in ms. */
+  /** From the start of its process to the arrival of the response; the lower quartile, in ms. */
   readonly ms: number;
 }
 
-/** The resident memory of one kind of server, in bytes. */
+/** What one kind of server holds, in bytes of resident memory. */
 export interface Holdings {
   readonly server: ServerName;
   /** Before the first connection. */
@@ -46,8 +46,8 @@ async function startTime(start: Start, name: ServerName): Promise<number> {
 }
 
 /**
- * Opens `count` connections to fresh servers: some that stay idle after a response, and some that
- * wait for theirs.
+ * Opens `count` connections to fresh servers: to one of each kind connections that are idle after
+ * their response, and to another connections that wait for it.
  */
 export async function measureMemory(start: Start, ask: Ask, count: number): Promise<Holdings[]> {
   const holdings: Holdings[] = [];
@@ -77,7 +77,7 @@ async function watch(
   name: ServerName,
   steps: readonly ((server: Server) => Promise<unknown>)[],
 ): Promise<number[]> {
-  // A small young generation, so that garbage does not hide what stays.
+  // Little room for garbage, so that what is kept can be seen.
   const server = await start(name, ["--max-semi-space-size=1"]);
   const sizes = [memoryOf(server.pid, "VmRSS")];
   for (const step of steps) {

@@ -1,5 +1,5 @@
-// Servers as the benchmark sees them: processes that it starts and binds to a core, and whose
-// resources the kernel accounts for.
+// Servers as the benchmark sees them: processes that it starts and binds to a core, with the CPU
+// time and the memory that the kernel accounts to them.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -10,20 +10,23 @@ import type { ServerName } from "./scenarios.ts";
 export interface Server {
   readonly pid: number;
   readonly port: number;
-  /** Ends it; resolves when it has ended. */
+  /** Ends it. Resolves when it has ended. */
   stop(): Promise<void>;
 }
 
-/** Starts one of SERVERS, with further flags for its Node; resolves when it listens. */
+/** Starts one of SERVERS, with further options of Node. Resolves when it listens. */
 export type Start = (name: ServerName, flags?: readonly string[]) => Promise<Server>;
 
-/** Two cores: one for the servers, and one for everything else. */
+/** The numbers of two cores: one for the servers, and one for everything else. */
 export interface Cores {
   readonly servers: number;
   readonly client: number;
 }
 
-/** Binds this process, and those that it starts, to one of two cores; undefined if it can't. */
+/**
+ * Binds this process, and what it starts, to one of two cores. Returns undefined if there is only
+ * one, or no taskset.
+ */
 export function pinToCores(): Cores | undefined {
   try {
     const status = readFileSync("/proc/self/status", "utf8");
@@ -37,7 +40,8 @@ export function pinToCores(): Cores | undefined {
 }
 
 /**
- * Runs this Node with `args`, and waits up to 20 s for a line on stderr that says where it listens.
+ * Runs this Node with `args`. Resolves when a line on stderr says where it listens, and rejects
+ * after 20 s.
  */
 export function startServer(
   args: readonly string[],
@@ -53,21 +57,23 @@ export function startServer(
   // The log is read and dropped.
   child.stdout.resume();
   return new Promise((resolve, reject) => {
-    let said = "";
-    const timer = setTimeout(
-      () => reject(new Error(`${command} ${rest.join(" ")} doesn't listen: ${said}`)),
-      20_000,
-    );
-    child.once("exit", () => reject(new Error(`${command} ${rest.join(" ")} has ended: ${said}`)));
+    let output = "";
+    const fail = (what: string): void => {
+      reject(new Error(`${command} ${rest.join(" ")} ${what}: ${output}`));
+    };
+    const timer = setTimeout(() => fail("doesn't listen"), START_LIMIT_MS);
+    child.once("exit", () => fail("has ended"));
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-      const port = Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+      output += text;
+      const port = Number(/Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]);
       if (Number.isNaN(port)) return;
       clearTimeout(timer);
       resolve({ pid: child.pid ?? 0, port, stop: () => stop(child) });
     });
   });
 }
+
+const START_LIMIT_MS = 20_000;
 
 function stop(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
@@ -80,10 +86,7 @@ function stop(child: ChildProcess): Promise<void> {
   });
 }
 
-/**
- * The CPU time of a process with all of its threads, in microseconds: to the nanosecond on Linux,
- * else by ps.
- */
+/** The CPU time that all threads of a process have used, in microseconds. Exact on Linux. */
 export function cpuTimeOf(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   if (!existsSync(`${tasks}/${pid}/schedstat`)) return cpuTimeByPs(pid);
@@ -104,20 +107,19 @@ function cpuTimeByPs(pid: number): number {
 }
 
 /**
- * The memory of a process now (`VmRSS`) or at its peak (`VmHWM`), in bytes. Without /proc, always
- * that of now.
+ * The memory that a process has now (`VmRSS`) or had at its peak (`VmHWM`), in bytes. Without /proc
+ * it is always that of now.
  */
 export function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   if (!existsSync(`/proc/${pid}/status`)) {
-    return (
-      1024 * Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }))
-    );
+    const kilobytes = execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
+    return 1024 * Number(kilobytes);
   }
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]);
 }
 
-/** Makes the peak start anew, if the kernel can: else it stays that of the whole process. */
+/** Makes the peak start anew from what a process has now, if the kernel can do that. */
 export function resetPeak(pid: number): void {
   if (existsSync(`/proc/${pid}/clear_refs`)) writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }

@@ -7,10 +7,10 @@ import * as memory from "../support/memory-attacks.ts";
 import * as processes from "../support/process-attacks.ts";
 import { type Scope, withScope } from "../support/scope.ts";
 
-/** From 24 on, node:http itself takes 178 MB for 10,000 idle connections. */
-const IDLE_LIMIT_MIB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
+/** From Node 24 on, 10,000 idle connections take 178 MB before the program does anything. */
+const IDLE_LIMIT_MB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
 
-/** The timeouts of the settings, by default. */
+/** The defaults. */
 const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
 
 /** The bounds of a process with the default settings: of callers without a key, and with one. */
@@ -22,7 +22,7 @@ type Attack = (scope: Scope) => Promise<Measurement[]>;
 /** Each attack at full size, on a quiet machine. */
 const ATTACKS: Readonly<Record<string, Attack>> = {
   "10,000 idle connections": (scope) =>
-    attacks.idleConnections(scope, 10_000, { limitMiB: IDLE_LIMIT_MIB, holdMs: 5000, slackMs: 0 }),
+    attacks.idleConnections(scope, 10_000, { limitMiB: IDLE_LIMIT_MB, holdMs: 5000, slackMs: 0 }),
   "1,000 slow headers": (scope) => attacks.slowRequests(scope, "header", 1000, TIMEOUTS),
   "1,000 slow bodies": (scope) => attacks.slowRequests(scope, "body", 1000, TIMEOUTS),
   "200 slow readers of 200 responses": (scope) => attacks.slowReaders(scope, 200, 200, 10_000),
@@ -61,7 +61,7 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
 
 const LIMIT_MS = 1_200_000;
 
-// Not if it is imported, nor by `node --test`, which runs every file in test/.
+// Not when it is imported, nor by `node --test`, which runs whatever stands in test/.
 const isStarted = import.meta.url === pathToFileURL(process.argv[1] ?? "").href;
 if (isStarted && process.env["NODE_TEST_CONTEXT"] === undefined) await soak();
 

@@ -29,7 +29,7 @@ export async function idleConnections(
   count: number,
   { limitMiB, holdMs, slackMs }: { limitMiB: number; holdMs: number; slackMs: number },
 ): Promise<Measurement[]> {
-  const program = await startInShell(scope, EXEC);
+  const program = await startInShell(scope, EXEC, { MAX_CONNECTIONS: String(count + 100) });
   const before = await medianTime(program);
   const clients = await openMany(program.port, count);
   const during = await medianTime(program);

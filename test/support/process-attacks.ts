@@ -30,7 +30,7 @@ const KEY_FILES: readonly KeyFile[] = [
   { name: "keys", content: `ci sha256:${HASH}\n`, variable: "SERVICE_API_KEYS_FILE" },
 ];
 
-/** What has no end, or none until someone writes to it. Each makes the file at a path such a one. */
+/** Make a file that has no end, or none until someone writes to it. */
 const ENDLESS: readonly ((path: string) => void)[] = [
   (path) => execFileSync("mkfifo", [path]),
   (path) => symlinkSync("/dev/zero", path),
