@@ -360,10 +360,13 @@ describe("the memory for requests that are pipelined", () => {
 
   test("is shared: a connection that overdraws it is closed, the others are served", async (t) => {
     const service = await serveGated(t);
+    const parsed = new Map<Socket, number>();
+    service.server.on("request", ({ socket }) => parsed.set(socket, (parsed.get(socket) ?? 0) + 1));
     const { kept, closed } = await fill(service, request.repeat(80));
     // 63 requests of 8 KiB, and what was read behind them, make about 64 connections in 32 MiB.
     assert.ok(kept.length >= 61 && kept.length <= 65, `${kept.length} were kept`);
     assert.ok(closed.every(({ responses }) => responses.length === 0));
+    assert.ok([...parsed.values()].every((count) => count <= MAX_OPEN));
     // A request that no other precedes is free.
     const { responses } = await exchange(service.port, postEcho("1"));
     assert.deepEqual(statusesOf({ responses }), [200]);

@@ -133,6 +133,8 @@ describe("draining", () => {
     clock.now += 50;
     for (const { client } of [idle, ...others]) await client.untilEnded();
     await drained;
+    // Much later, node:http would have responded with 408.
+    assert.ok(others.every(({ client }) => client.responses.length === 0));
     assert.equal(await left(), 0);
   });
 

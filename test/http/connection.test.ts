@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { describe, test } from "node:test";
+
+import { MemoryBudget } from "../../src/http/budget.ts";
+import { Connection, type Pending, type SweepPolicy } from "../../src/http/connection.ts";
+
+/** As much of a socket as a connection uses. */
+class FakeSocket extends EventEmitter {
+  readonly remoteAddress = "127.0.0.1";
+  readonly parser = { resume: (): void => {} };
+  /** What the parser gets after it has stopped. */
+  readonly parsed: string[] = [];
+  readonly bytesRead = 0;
+  readonly bytesWritten = 1;
+  readonly writableLength = 0;
+  destroyed = false;
+  isPaused = false;
+
+  constructor() {
+    super();
+    this.on("data", (bytes: Buffer) => this.parsed.push(bytes.toString()));
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+/** A request whose response a test writes when it likes. */
+class FakePending implements Pending {
+  readonly request = { complete: true } as IncomingMessage;
+  readonly response = Object.assign(new EventEmitter(), {
+    writableFinished: false,
+  }) as unknown as ServerResponse;
+  hasEnded = false;
+  isAbandoned = false;
+
+  abandon(): void {
+    this.isAbandoned = true;
+  }
+
+  failBody(): void {}
+
+  /** Its response is written in full. */
+  finish(connection: Connection): void {
+    this.hasEnded = true;
+    Object.assign(this.response, { writableFinished: true });
+    connection.remove();
+  }
+
+  /** node:http has let go of the response. */
+  close(): void {
+    this.response.emit("close");
+  }
+}
+
+interface Fakes {
+  readonly socket: FakeSocket;
+  readonly connection: Connection;
+  readonly pendings: readonly FakePending[];
+}
+
+/** A connection with some open requests. */
+function connect(budget: MemoryBudget, requests: number): Fakes {
+  const socket = new FakeSocket();
+  const connection = new Connection(socket as unknown as Socket, budget);
+  const pendings = Array.from({ length: requests }, () => new FakePending());
+  for (const pending of pendings) connection.add(pending);
+  return { socket, connection, pendings };
+}
+
+/** Enough for any test. */
+function largeBudget(): MemoryBudget {
+  return new MemoryBudget(1_000_000_000);
+}
+
+const POLICY: SweepPolicy = {
+  idleMs: 1,
+  writeTimeoutMs: 1000,
+  isDraining: false,
+  isPastDeadline: false,
+};
+
+describe("bytes that are held back", () => {
+  test("are read on when the request before the latest has its response", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 1);
+    assert.equal(socket.isPaused, true);
+    assert.deepEqual(socket.parsed, []);
+    pendings[1]?.close();
+    assert.deepEqual(socket.parsed, []);
+    pendings[0]?.close();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["bc"], false]);
+  });
+
+  test("are read on in their order with those read before the pause took effect", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 1);
+    connection.holdBack(Buffer.from("def"), 0);
+    connection.holdBack(Buffer.from("g"), 0);
+    pendings[0]?.close();
+    assert.deepEqual(socket.parsed, ["bcdefg"]);
+  });
+
+  test("may be held back again, and then the socket stays paused", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    socket.once("data", (bytes: Buffer) => connection.holdBack(bytes, 1));
+    connection.holdBack(Buffer.from("abc"), 0);
+    pendings[0]?.close();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], true]);
+    pendings[0]?.close();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["abc", "bc"], false]);
+  });
+
+  test("are a request that is due: the connection is not idle", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    for (const pending of pendings) pending.finish(connection);
+    assert.equal(connection.sweep(performance.now() + 1_000_000, POLICY), true);
+    assert.equal(socket.destroyed, false);
+  });
+
+  test("mean that no request is the latest", () => {
+    const { connection, pendings } = connect(largeBudget(), 2);
+    const [first, second] = pendings as [FakePending, FakePending];
+    assert.deepEqual([connection.isLatest(first), connection.isLatest(second)], [false, true]);
+    connection.holdBack(Buffer.from("abc"), 0);
+    assert.equal(connection.isLatest(second), false);
+  });
+
+  test("are ignored behind a response that closes the connection", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    connection.closeAfterResponse();
+    pendings[0]?.close();
+    assert.deepEqual(socket.parsed, []);
+    const other = connect(largeBudget(), 2);
+    other.connection.closeAfterResponse();
+    other.connection.holdBack(Buffer.from("abc"), 0);
+    assert.equal(other.socket.isPaused, false);
+  });
+
+  test("are dropped when the socket closes", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    connection.close();
+    pendings[0]?.close();
+    assert.deepEqual(socket.parsed, []);
+    assert.ok(pendings.every(({ isAbandoned }) => isAbandoned));
+  });
+});
+
+describe("the budget of a connection", () => {
+  test("is not touched by a request that no other precedes", () => {
+    const { socket, connection } = connect(new MemoryBudget(0), 1);
+    assert.equal(socket.destroyed, false);
+    connection.add(new FakePending());
+    assert.deepEqual(
+      [socket.destroyed, connection.isClosing, connection.isFull],
+      [true, true, true],
+    );
+  });
+
+  test("takes 8 KiB for each request behind another, and gives them back", () => {
+    const budget = new MemoryBudget(3 * 8192);
+    const { socket, connection, pendings } = connect(budget, 4);
+    assert.deepEqual([socket.destroyed, budget.has(1)], [false, false]);
+    pendings[0]?.finish(connection);
+    assert.deepEqual([budget.has(8192), budget.has(8193)], [true, false]);
+    pendings[2]?.finish(connection);
+    assert.equal(budget.has(8193), false, "a response waits for the one before");
+    pendings[1]?.finish(connection);
+    assert.equal(budget.has(3 * 8192), true);
+    connection.close();
+    assert.deepEqual([budget.has(3 * 8192), budget.has(3 * 8192 + 1)], [true, false]);
+  });
+
+  test("counts bytes that are held back, until they are read", () => {
+    const budget = new MemoryBudget(8192 + 10);
+    const { socket, connection, pendings } = connect(budget, 2);
+    connection.holdBack(Buffer.from("0123456789abc"), 3);
+    assert.deepEqual([socket.destroyed, budget.has(1)], [false, false]);
+    pendings[0]?.close();
+    assert.deepEqual([budget.has(10), budget.has(11)], [true, false]);
+    connection.holdBack(Buffer.from("0123456789a"), 0);
+    assert.equal(socket.destroyed, true);
+  });
+
+  test("is no matter to a connection that gives some back while another has overdrawn", () => {
+    const budget = new MemoryBudget(2 * 8192);
+    const { socket, connection, pendings } = connect(budget, 2);
+    const other = connect(budget, 4);
+    assert.equal(other.socket.destroyed, true);
+    pendings[0]?.finish(connection);
+    assert.equal(socket.destroyed, false);
+    other.connection.close();
+    assert.equal(budget.has(2 * 8192), true);
+  });
+});
+
+test("a connection forgets requests in their order, when they are complete and written", () => {
+  const { connection, pendings } = connect(largeBudget(), 64);
+  assert.equal(connection.isFull, true);
+  pendings[1]?.finish(connection);
+  assert.equal(connection.isFull, true);
+  pendings[0]?.finish(connection);
+  assert.equal(connection.isFull, false);
+  connection.add(new FakePending());
+  assert.equal(connection.isFull, false);
+  connection.add(new FakePending());
+  assert.equal(connection.isFull, true);
+});
