@@ -221,3 +221,15 @@ test("a connection forgets requests in their order, when they are complete and w
   connection.add(new FakePending());
   assert.equal(connection.isFull, true);
 });
+
+test("an idle connection stays for its time while draining, but not past the deadline", () => {
+  const idleMs = 1_000_000;
+  for (const isDraining of [false, true]) {
+    const { socket, connection } = connect(largeBudget(), 0);
+    const now = performance.now();
+    assert.equal(connection.sweep(now, { ...POLICY, idleMs, isDraining }), true);
+    const policy = { ...POLICY, idleMs, isDraining, isPastDeadline: true };
+    assert.equal(connection.sweep(now, policy), false);
+    assert.equal(socket.destroyed, true);
+  }
+});
