@@ -18,7 +18,7 @@ import { statusOf } from "../support/client.ts";
 import { type Program, PROGRAM, startProgram, type Variables } from "../support/program.ts";
 import { get, post } from "../support/requests.ts";
 import { type Scope, suiteScope } from "../support/scope.ts";
-import { removeAfter } from "../support/temp.ts";
+import { removeAfter, tempDirectory } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../../src/", import.meta.url));
@@ -121,8 +121,7 @@ describe("the sandbox command", () => {
   });
 
   test("grants .env even if there is none yet", (t) => {
-    const empty = mkdtempSync(join(tmpdir(), "sandbox-"));
-    removeAfter(t, empty);
+    const empty = tempDirectory(t);
     const { stdout } = runSandboxCommand(empty, { SERVICE_API_KEY: OLD_KEY });
     assert.ok(stdout.includes(`"--allow-fs-read=${empty}/.env"`), stdout);
   });
