@@ -55,7 +55,7 @@ describe("strangers do not blind the log", () => {
   });
 
   for (const workers of ["1", "2"]) {
-    test(`if nobody reads it: the rest has room (WORKERS=${workers})`, async (t) => {
+    test(`without a reader: the rest has room (WORKERS=${workers})`, async (t) => {
       const program = await startProgram(t, { WORKERS: workers });
       const { stdout } = program.child;
       assert.ok(stdout !== null);
