@@ -75,7 +75,7 @@ export class Connection {
 
   /** Whether the parser must stop: 64 requests are open, or no one will get a response. */
   get isFull(): boolean {
-    this.#forgetWritten();
+    this.forgetWritten();
     return this.#open.length >= MAX_OPEN || this.socket.destroyed;
   }
 
@@ -89,11 +89,6 @@ export class Connection {
     if (this.#open === NONE_OPEN) this.#open = [pending];
     else this.#open.push(pending);
     this.#settle();
-  }
-
-  /** A request has ended: with its response, or without one. */
-  remove(): void {
-    this.#forgetWritten();
   }
 
   /**
@@ -166,7 +161,7 @@ export class Connection {
    */
   sweep(now: number, policy: SweepPolicy): boolean {
     const { socket } = this;
-    this.#forgetWritten();
+    this.forgetWritten();
     if (this.#isUnreadFor(policy.writeTimeoutMs, now)) {
       socket.destroy();
       return false;
@@ -207,7 +202,7 @@ export class Connection {
   }
 
   /** Forgets requests that are complete and whose responses are written, to free their memory. */
-  #forgetWritten(): void {
+  forgetWritten(): void {
     let count = 0;
     while (count < this.#open.length && isWritten(this.#open[count] as Pending)) count += 1;
     if (count === 0) return;
@@ -235,7 +230,7 @@ export class Connection {
     const bytes = this.#heldBack;
     if (bytes === undefined || this.#isClosing) return;
     this.#heldBack = undefined;
-    this.#forgetWritten();
+    this.forgetWritten();
     resumeParser(this.socket, bytes);
     // It may have stopped again.
     if (this.#heldBack === undefined) this.socket.resume();

@@ -102,7 +102,7 @@ export class Exchange implements Pending {
   end(status: number | null): void {
     this.#hasEnded = true;
     this.bodyReader?.release();
-    this.connection.remove();
+    this.connection.forgetWritten();
     this.#onEnd(this, status);
   }
 

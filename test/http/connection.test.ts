@@ -56,7 +56,7 @@ class FakePending implements Pending {
   finish(connection: Connection): void {
     this.hasEnded = true;
     Object.assign(this.response, { writableFinished: true });
-    connection.remove();
+    connection.forgetWritten();
   }
 
   /** node:http has let go of the response. */
