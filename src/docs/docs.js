@@ -173,7 +173,7 @@ function addressOf(form) {
     const { in: place, name = "" } = field.dataset;
     for (const value of valuesOf(field)) {
       if (place === "query") query.append(name, value);
-      else path = path.replace(`{${name}}`, () => encodeURIComponent(value));
+      else path = path.replace(`{${name}}`, encodeURIComponent(value));
     }
   }
   const address = new URL(path, location.href);

@@ -151,8 +151,9 @@ function sharedResponses(
   entries.sort(([one], [other]) => one.localeCompare(other));
   for (const [status, response] of entries) {
     const id = sharedId(status, response);
-    if (id === undefined || blocks.has(id)) continue;
-    blocks.set(id, responseBlock(document, status, response, common, id));
+    if (id !== undefined) {
+      blocks.set(id, responseBlock(document, status, response, common, id));
+    }
   }
   if (blocks.size === 0) return undefined;
   return html`<section id="responses"><div>
