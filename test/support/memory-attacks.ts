@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 
-import { countOf, isOver, type Measurement } from "./attacks.ts";
+import {
+  countOf,
+  isOver,
+  isToldToRetry,
+  type Measurement,
+  PROBE_MS,
+  untilGone,
+} from "./attacks.ts";
 import { type Client, open, openMany, statusOf, untilAnswered } from "./client.ts";
 import { residentMiB } from "./processes.ts";
 import { get, post } from "./requests.ts";
@@ -94,14 +101,14 @@ export async function unfinishedBodies(
     { what: "MiB at the peak", value: peakMiB(program.pid), limit: limitMiB },
     { what: "bodies held past the limit", value: held.length - allowed, limit: 0 },
     { what: "bodies rejected within the limit", value: allowed - held.length, limit: 0 },
-    countOf("rejections other than 503 with Retry-After", rejected, (client) => !isRetried(client)),
+    countOf(
+      "rejections other than 503 with Retry-After",
+      rejected,
+      (client) => !isToldToRetry(client),
+    ),
     countOf("bodies held without 200", held, ({ responses }) => responses[0]?.status !== 200),
     failures,
   ];
-}
-
-function isRetried({ responses: [response] }: Client): boolean {
-  return response?.status === 503 && response.headers["retry-after"] === "1";
 }
 
 /** A body that is valid JSON and has exactly `length` bytes. */
@@ -169,13 +176,7 @@ export async function clientsThatNeverRead(
   // It comes last in the listen queue: once it is served, all others have been accepted.
   const failures = await failuresAmong(1, program.port, get("/health"));
   const accepted = performance.now();
-  // A client that does not read finds out by writing that its connection is closed.
-  const probe = setInterval(() => {
-    for (const socket of sockets) if (!socket.destroyed) socket.write("x");
-  }, PROBE_MS);
-  scope.after(() => clearInterval(probe));
-  const areClosed = (): boolean => sockets.every(({ closed }) => closed);
-  await until(areClosed, "the connections to be closed", timeoutMs + LIMIT_MS).catch(() => {});
+  await untilGone(scope, sockets, timeoutMs + LIMIT_MS).catch(() => {});
   const closingMs = performance.now() - accepted;
   // The sweep after the last progress begins to count.
   const limit = timeoutMs + 2 * SWEEP_MS + PROBE_MS + slackMs;
@@ -188,7 +189,6 @@ export async function clientsThatNeverRead(
 }
 
 const SWEEP_MS = 1000;
-const PROBE_MS = 500;
 
 /** Opens connections that send `bytes` and read nothing. */
 async function openUnread(
