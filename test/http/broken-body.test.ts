@@ -109,6 +109,7 @@ describe("a body that breaks while a dependency is busy", () => {
     service.decide();
     await client.untilEnded();
     assert.deepEqual(statusesOf(client), [408]);
+    assert.match(client.responses[0]?.body ?? "", /the service is stopping/);
     await drained;
   });
 
@@ -137,14 +138,24 @@ describe("a body that breaks after its response", () => {
     });
   }
 
-  test("while its connection was to be kept, ends it all the same", async (t) => {
-    const service = await serveWaiting(t);
-    const small = lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 10");
-    const client = await open(service.port, `${small}12345`);
-    await client.untilResponses();
+  test("by not arriving in time ends the connection, without a second response", async (t) => {
+    const service = await serveWaiting(t, 300);
+    const head = lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 10");
+    const client = await open(service.port, `${head}12345`);
+    await client.untilEnded();
+    assert.deepEqual([statusesOf(client), client.reset], [[404], false]);
     assert.equal(client.responses[0]?.headers["connection"], "keep-alive");
-    client.send(`67890${get("/nope")}`);
-    await client.untilResponses(2);
-    assert.deepEqual(statusesOf(client), [404, 404]);
+    assert.equal(service.records.length, 1);
   });
+});
+
+test("a small body that arrives after its response keeps the connection", async (t) => {
+  const service = await serveWaiting(t);
+  const small = lines("POST /nope HTTP/1.1", "Host: x", "Content-Length: 10");
+  const client = await open(service.port, `${small}12345`);
+  await client.untilResponses();
+  assert.equal(client.responses[0]?.headers["connection"], "keep-alive");
+  client.send(`67890${get("/nope")}`);
+  await client.untilResponses(2);
+  assert.deepEqual(statusesOf(client), [404, 404]);
 });

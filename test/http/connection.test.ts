@@ -13,9 +13,13 @@ class FakeSocket extends EventEmitter {
   readonly parser = { resume: (): void => {} };
   /** What the parser gets after it has stopped. */
   readonly parsed: string[] = [];
+  /** What was written to the client. */
+  readonly written: string[] = [];
   readonly bytesRead = 0;
   readonly bytesWritten = 1;
   readonly writableLength = 0;
+  writable = true;
+  hasEnded = false;
   destroyed = false;
   isPaused = false;
 
@@ -32,8 +36,17 @@ class FakeSocket extends EventEmitter {
     this.isPaused = false;
   }
 
+  write(text: string): void {
+    this.written.push(text);
+  }
+
+  end(): void {
+    this.hasEnded = true;
+  }
+
   destroy(): void {
     this.destroyed = true;
+    this.emit("close");
   }
 }
 
@@ -52,11 +65,12 @@ class FakePending implements Pending {
 
   failBody(): void {}
 
-  /** Its response is written in full. */
-  finish(connection: Connection): void {
+  /** Its response is written in full. The connection, if given, hears of it. */
+  finish(connection?: Connection): void {
     this.hasEnded = true;
     Object.assign(this.response, { writableFinished: true });
-    connection.forgetWritten();
+    this.response.emit("finish");
+    connection?.forgetWritten();
   }
 
   /** node:http has let go of the response. */
@@ -214,7 +228,13 @@ test("a connection forgets requests in their order, when they are complete and w
   assert.equal(connection.isFull, true);
   pendings[1]?.finish(connection);
   assert.equal(connection.isFull, true);
-  pendings[0]?.finish(connection);
+  const [first] = pendings as [FakePending];
+  first.hasEnded = true;
+  assert.equal(connection.isFull, true, "its response is not written yet");
+  first.finish();
+  Object.assign(first.request, { complete: false });
+  assert.equal(connection.isFull, true, "its body is still arriving");
+  Object.assign(first.request, { complete: true });
   assert.equal(connection.isFull, false);
   connection.add(new FakePending());
   assert.equal(connection.isFull, false);
@@ -232,4 +252,44 @@ test("an idle connection stays for its time while draining, but not past the dea
     assert.equal(connection.sweep(now, policy), false);
     assert.equal(socket.destroyed, true);
   }
+});
+
+test("a connection that closes after its last response is left alone by the sweep", () => {
+  const { socket, connection } = connect(largeBudget(), 0);
+  connection.closeAfterResponse();
+  const policy = { ...POLICY, isDraining: true, isPastDeadline: true };
+  assert.equal(connection.sweep(performance.now() + 1_000_000, policy), false);
+  assert.equal(socket.destroyed, false);
+});
+
+describe("the last response of a connection", () => {
+  test("is written at once if no other is due, and then the write side closes", () => {
+    for (const requests of [0, 1]) {
+      const { socket, connection, pendings } = connect(largeBudget(), requests);
+      pendings[0]?.finish();
+      connection.writeLast("last");
+      assert.deepEqual([socket.written, socket.hasEnded], [["last"], true]);
+      assert.deepEqual([connection.isClosing, socket.destroyed], [true, false]);
+      socket.destroy();
+    }
+  });
+
+  test("is written after the latest one that is due", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.writeLast("last");
+    assert.deepEqual([socket.written, socket.hasEnded], [[], false]);
+    pendings[0]?.finish(connection);
+    assert.deepEqual(socket.written, []);
+    pendings[1]?.finish(connection);
+    assert.deepEqual([socket.written, socket.hasEnded], [["last"], true]);
+    socket.destroy();
+  });
+
+  test("is not written to a client that no longer reads", () => {
+    const { socket, connection } = connect(largeBudget(), 0);
+    socket.writable = false;
+    connection.writeLast("last");
+    assert.deepEqual(socket.written, []);
+    socket.destroy();
+  });
 });
