@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 import type { MemoryBudget } from "./budget.ts";
-import { resumeParser, unsentBytes } from "./node-internals.ts";
+import { isPausedByNode, resumeParser, unsentBytes } from "./node-internals.ts";
 import type { HttpError } from "./reply.ts";
 
 /** A request, as its connection sees it. */
@@ -98,6 +98,9 @@ export class Connection {
   holdBack(bytes: Buffer, bytesParsed: number): void {
     if (this.#isClosing) return;
     this.socket.pause();
+    // node:http resumes the socket when responses have been sent, or a body is wanted. What it read
+    // then would overtake what is held back.
+    this.socket.resume = () => this.socket;
     if (this.#heldBack === undefined) {
       this.#heldBack = bytes.subarray(bytesParsed);
       // The body of the latest request may be among these bytes: wait for the one before.
@@ -231,9 +234,10 @@ export class Connection {
     if (bytes === undefined || this.#isClosing) return;
     this.#heldBack = undefined;
     this.forgetWritten();
+    delete (this.socket as Partial<Socket>).resume;
     resumeParser(this.socket, bytes);
-    // It may have stopped again.
-    if (this.#heldBack === undefined) this.socket.resume();
+    // It may have stopped again, or node:http may wait until the client reads.
+    if (this.#heldBack === undefined && !isPausedByNode(this.socket)) this.socket.resume();
     this.#settle();
   }
 

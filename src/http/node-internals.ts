@@ -11,6 +11,8 @@ import type { Socket } from "node:net";
 interface HttpSocket {
   readonly parser?: Parser | null;
   readonly _handle?: Handle | null;
+  /** node:http has paused it because much of what was written waits to be sent. */
+  readonly _paused?: boolean;
 }
 
 interface Handle {
@@ -50,6 +52,11 @@ export function resumeParser(socket: Socket, bytes: Buffer): void {
   const { parser } = socket as HttpSocket;
   parser?.resume();
   socket.emit("data", bytes);
+}
+
+/** Whether node:http has paused a socket until its client reads. Then it resumes it, too. */
+export function isPausedByNode(socket: Socket): boolean {
+  return (socket as HttpSocket)._paused === true;
 }
 
 /**

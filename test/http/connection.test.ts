@@ -137,6 +137,26 @@ describe("bytes that are held back", () => {
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc", "bc"], false]);
   });
 
+  test("are not overtaken: no one else can resume the socket", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    socket.resume();
+    assert.equal(socket.isPaused, true);
+    pendings[0]?.close();
+    assert.equal(socket.isPaused, false);
+    socket.pause();
+    socket.resume();
+    assert.equal(socket.isPaused, false);
+  });
+
+  test("leave the socket paused if node:http waits for the client to read", () => {
+    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    Object.assign(socket, { _paused: true });
+    pendings[0]?.close();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], true]);
+  });
+
   test("are a request that is due: the connection is not idle", () => {
     const { socket, connection, pendings } = connect(largeBudget(), 2);
     connection.holdBack(Buffer.from("abc"), 0);
