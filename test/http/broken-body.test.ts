@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { HttpError, json } from "../../src/http/reply.ts";
 import { type Dependency, type Route, route } from "../../src/http/route.ts";
 import { type Client, open } from "../support/client.ts";
-import { get, lines, postHead } from "../support/requests.ts";
+import { get, lines, postEcho, postHead } from "../support/requests.ts";
 import type { Scope } from "../support/scope.ts";
 import { anything, serveFor, type TestService } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -159,3 +160,23 @@ test("a small body that arrives after its response keeps the connection", async 
   await client.untilResponses(2);
   assert.deepEqual(statusesOf(client), [404, 404]);
 });
+
+for (const [name, bytes] of [
+  ["GET", get("/echo")],
+  ["POST", postEcho('"body"')],
+] as const) {
+  test(`a client that leaves while a dependency is busy is not handled (${name})`, async (t) => {
+    const service = await serveWaiting(t);
+    const client = await start(service, bytes);
+    client.socket.resetAndDestroy();
+    await until(() => service.records.length === 1, "the record");
+    service.decide();
+    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    assert.equal(service.handled(), 0);
+    assert.deepEqual(
+      service.records.map(({ status }) => status),
+      [null],
+    );
+    assert.deepEqual(service.failures, []);
+  });
+}

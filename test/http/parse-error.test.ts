@@ -267,4 +267,21 @@ describe("a bad request line", () => {
       }
     });
   }
+
+  test("and bytes that follow it get no second response, and are not read for ever", async () => {
+    const before = service.records.length;
+    const accepted = new Promise<Socket>((resolve) => {
+      service.server.once("connection", resolve);
+    });
+    const client = await open(service.port, "F@O\r\n", { allowHalfOpen: true });
+    const socket = await accepted;
+    await client.untilEnded();
+    const garbage = Buffer.alloc(1_000_000, "garbage\r\n");
+    for (let index = 0; index < 20; index += 1) client.send(garbage);
+    await client.untilClosed();
+    assert.equal(client.responses.length, 1);
+    assert.equal(service.records.length, before + 1);
+    // The last read may go a little past 3 MiB.
+    assert.ok(socket.bytesRead > 3_000_000 && socket.bytesRead < 4_000_000, `${socket.bytesRead}`);
+  });
 });
