@@ -96,7 +96,10 @@ export class Connection {
    * rest and reads no further until the requests before have their responses.
    */
   holdBack(bytes: Buffer, bytesParsed: number): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing) {
+      this.stopReadingAtLimit();
+      return;
+    }
     this.socket.pause();
     // node:http resumes the socket when responses have been sent, or a body is wanted. What it read
     // then would overtake what is held back.
@@ -241,10 +244,19 @@ export class Connection {
     this.#settle();
   }
 
+  /** Reads on, so that closing does not reset the connection. */
+  #dropHeldBack(): void {
+    this.#heldBack = undefined;
+    delete (this.socket as Partial<Socket>).resume;
+    this.socket.resume();
+    this.#settle();
+  }
+
   /** Closes the write side and reads on for a while, so that the client can read its response. */
   #linger(): void {
     const { socket } = this;
     this.#readLimit = socket.bytesRead + LINGER_BYTES;
+    if (this.#heldBack !== undefined) this.#dropHeldBack();
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once("close", () => clearTimeout(timer));
