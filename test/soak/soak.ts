@@ -72,16 +72,30 @@ async function soak(): Promise<void> {
     process.exit(1);
   }, LIMIT_MS).unref();
   const chosen = process.argv[2] ?? "";
-  for (const [name, attack] of Object.entries(ATTACKS)) {
-    if (!name.includes(chosen)) continue;
-    for (const { what, value, limit } of await withScope(attack)) {
-      const holds = value <= limit;
-      if (!holds) process.exitCode = 1;
-      console.log(
-        `${holds ? "holds" : "FAILS"}  ${name}: ${what}: ${round(value)} (at most ${round(limit)})`,
-      );
-    }
+  const names = Object.keys(ATTACKS).filter((name) => name.includes(chosen));
+  if (names.length === 0) fail(`${chosen}: no attack has such a name`);
+  for (const name of names) await run(name);
+}
+
+/** Runs one attack, and prints a line for each measurement. */
+async function run(name: string): Promise<void> {
+  try {
+    const measurements = await withScope(ATTACKS[name] as Attack);
+    for (const measurement of measurements) print(name, measurement);
+  } catch (error) {
+    fail(`${name}: ${(error as Error).message}`);
   }
+}
+
+function print(name: string, { what, value, limit }: Measurement): void {
+  const line = `${name}: ${what}: ${round(value)} (at most ${round(limit)})`;
+  if (value <= limit) console.log(`holds  ${line}`);
+  else fail(line);
+}
+
+function fail(line: string): void {
+  console.log(`FAILS  ${line}`);
+  process.exitCode = 1;
 }
 
 function round(value: number): string {

@@ -117,7 +117,7 @@ export async function slowReaders(
   await untilGone(scope, sockets, 5000).catch(() => {});
   return [
     { what: "MiB more", value: peak - before, limit: 60 },
-    countOf("connections left open", clients, (client) => !isOver(client)),
+    countOf("connections left open", sockets, ({ closed }) => !closed),
   ];
 }
 
