@@ -12,9 +12,9 @@ export interface LogSink {
 }
 
 /**
- * Two kinds of lines. A caller without a key can cause any number of requests without a key:
- * denials, 404s, probes, bytes that are not a request. Everything else is `trusted`: events, and
- * requests that the guard has let pass.
+ * The kind of a line. A caller without a key can cause any number of lines `withoutKey`: denials,
+ * 404s, probes, bytes that are not a request. All others are `trusted`: events, and requests that
+ * the guard has let pass.
  */
 export type LineKind = "trusted" | "withoutKey";
 
@@ -36,7 +36,7 @@ const MAX_WRITE_LENGTH = 65_536;
  *
  * - `dropped_lines`: trusted lines that were dropped;
  * - `dropped_requests_without_key`: lines of requests without a key that were dropped;
- * - `lost_lines`: lines of any kind that a write which failed has lost.
+ * - `lost_lines`: lines of any kind that were lost because a write failed.
  */
 export class LineBuffer {
   readonly #sink: LogSink;
@@ -69,7 +69,7 @@ export class LineBuffer {
     if (this.#text.length >= this.#maxWriteLength) this.flush();
   }
 
-  /** Hands over what has been gathered. A function of its own, so that it can be passed on. */
+  /** Hands over what has been gathered. Bound to its buffer, so that it can be passed on. */
   readonly flush = (): void => {
     if (this.#text === "") return;
     const lines = Buffer.from(this.#text, "latin1");

@@ -3,13 +3,13 @@ import { fileURLToPath } from "node:url";
 
 const INTERVAL_MS = 1000;
 
-/** Tells a watch to end. */
+/** Ends a watch. */
 export type StopWatching = () => void;
 
 /**
- * Calls `report` once a second while no file handle is left, with EMFILE (this process has used up
- * its own) or ENFILE (the system has). Then libuv closes each new connection, and no event of the
- * server says so: see uv__emfile_trick in its source.
+ * Calls `report` once a second while no file handle is left: with EMFILE if this process has used
+ * up its own, with ENFILE if the system has none. Meanwhile libuv closes each new connection, and
+ * no event of the server says so: see uv__emfile_trick in its source.
  */
 export function watchFileHandles(report: (code: string) => void): StopWatching {
   const timer = setInterval(() => {

@@ -56,7 +56,7 @@ export class FileSink implements LogSink {
   #isFailing = false;
   /** The end of a line whose beginning is in the file. It is written first, to mend the line. */
   #rest: Buffer = NOTHING;
-  /** The length of the file since that line was cut, in bytes. */
+  /** The length of the file after that line was cut, in bytes. */
   #lengthWhenCut = 0;
 
   /** `onFailure` gets the code of the error when writes begin to fail. */

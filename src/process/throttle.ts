@@ -2,8 +2,8 @@
 const INTERVAL_MS = 1000;
 
 /**
- * Returns a function that passes on what it is called with: the first call at once, then at most
- * one a second. `report` gets the value of the latest call, and how many calls it stands for.
+ * Returns a function that calls `report`: at its first call at once, then at most once a second.
+ * `report` gets the value of the latest call, and how many calls it stands for.
  *
  * @example
  *     const refused = createThrottle((address: string, count) => console.log(address, count));
