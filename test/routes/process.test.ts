@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { ValidationProblem } from "../../src/http/model.ts";
+import { Problems } from "../../src/http/problems.ts";
 import type { Reply } from "../../src/http/reply.ts";
 import type { Context } from "../../src/http/route.ts";
 import { processRoute } from "../../src/routes/process.ts";
@@ -95,10 +95,10 @@ test("the model takes a status that is a string, and nothing else", () => {
     ["status", ["model_attributes_type"]],
   ];
   for (const [input, types] of rows) {
-    const problems: ValidationProblem[] = [];
-    processRoute(guard, 0).body?.(input, ["body"], problems);
+    const problems = new Problems();
+    processRoute(guard, 0).body?.check(input, ["body"], problems);
     assert.deepEqual(
-      problems.map(({ type }) => type),
+      problems.list.map(({ type }) => type),
       types,
     );
   }
