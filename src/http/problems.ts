@@ -49,11 +49,10 @@ export class Problems {
   get list(): readonly ValidationProblem[] {
     // An object is the input of each member that it lacks: look at it once.
     const small = new Map<unknown, boolean>();
-    return this.#found.map((problem) => {
-      const { input, ...others } = problem;
+    return this.#found.map(({ input, ctx, ...problem }) => {
       const isSmall = small.get(input) ?? isSmallJson(input);
       small.set(input, isSmall);
-      return isSmall ? problem : others;
+      return { ...problem, ...(isSmall ? { input } : {}), ...(ctx ? { ctx } : {}) };
     });
   }
 
