@@ -32,36 +32,36 @@ export type Keywords<Name extends string = never> = { readonly [K in Name]?: num
   readonly examples?: readonly unknown[];
 };
 
-/** A condition, and the problem of values that do not meet it. */
-export interface Rule<T> {
-  readonly isMet: (value: T) => boolean;
-  readonly problem: ProblemKind;
-}
-
 /** What makes a model whose values hold no others. */
-interface Scalar<T> {
+interface Scalar {
   readonly schema: JsonSchema;
-  readonly isType: (value: unknown) => value is T;
-  /** The problem of a value of another type. */
-  readonly problem: ProblemKind;
-  /** The value that a text of the path or the query stands for; without it, the text. */
-  readonly parse?: (text: string) => T | undefined;
-  /** The problem of a text that stands for none; without it, `problem`. */
+  /** What is wrong with a value; undefined if nothing is. */
+  readonly problemOf: (value: unknown) => ProblemKind | undefined;
+  /** The value that a text of the path or the query stands for. Without it, that is the text. */
+  readonly parse?: (text: string) => unknown;
+  /** The problem of a text that stands for none. */
   readonly parseProblem?: ProblemKind;
-  /** Only the first that is not met is reported. */
-  readonly rules?: readonly Rule<T>[];
 }
 
 /** Makes a model whose values hold no others. */
-export function scalar<T>(parts: Scalar<T>): Model<T> {
-  const { schema, isType, problem, parse, parseProblem = problem, rules = [] } = parts;
+export function scalar<T>({ schema, problemOf, parse, parseProblem }: Scalar): Model<T> {
   const check: Check<T> = (input, location, problems) => {
     const isText = parse !== undefined && location[0] !== "body";
     const value = isText ? parse(input as string) : input;
-    let found: ProblemKind | undefined = isText ? parseProblem : problem;
-    if (isType(value)) found = rules.find(({ isMet }) => !isMet(value))?.problem;
-    if (found !== undefined) problems.add(found, input, location);
+    const problem = value === undefined ? parseProblem : problemOf(value);
+    if (problem !== undefined) problems.add(problem, input, location);
     return value as T;
   };
   return Object.freeze({ schema, check });
+}
+
+/** A condition, and the problem of values that do not meet it. */
+export type Rule<T> = readonly [isMet: (value: T) => boolean, problem: ProblemKind];
+
+/** The problem of the first rule that a value does not meet. */
+export function findProblem<T>(rules: readonly Rule<T>[], value: T): ProblemKind | undefined {
+  for (const [isMet, problem] of rules) {
+    if (!isMet(value)) return problem;
+  }
+  return undefined;
 }

@@ -1,4 +1,4 @@
-import { type Keywords, type Model, type Rule, scalar } from "./model-base.ts";
+import { findProblem, type Keywords, type Model, type Rule, scalar } from "./model-base.ts";
 import { expected, type ProblemKind } from "./problems.ts";
 
 /**
@@ -19,26 +19,26 @@ export function string(options: StringOptions = {}): Model<string> {
   const rules: Rule<string>[] = [];
   if (maxLength !== undefined) {
     const problem = wrongLength("long", "most", "max_length", maxLength);
-    rules.push({ isMet: (text) => hasAtMost(text, maxLength), problem });
+    rules.push([(text) => hasAtMost(text, maxLength), problem]);
   }
   if (minLength !== undefined) {
     const problem = wrongLength("short", "least", "min_length", minLength);
-    rules.push({ isMet: (text) => !hasAtMost(text, minLength - 1), problem });
+    rules.push([(text) => !hasAtMost(text, minLength - 1), problem]);
   }
   if (pattern !== undefined) {
     const expression = new RegExp(pattern, "u");
     const msg = `String should match pattern '${pattern}'`;
     const problem = { type: "string_pattern_mismatch", msg, ctx: { pattern } };
-    rules.push({ isMet: (text) => expression.test(text), problem });
+    rules.push([(text) => expression.test(text), problem]);
   }
   if (format !== undefined) rules.push(FORMATS[format]);
   return scalar({
     schema: { type: "string", ...options },
-    isType: (value) => typeof value === "string",
-    problem: expected("string_type", "a valid string"),
-    rules,
+    problemOf: (value) => (typeof value === "string" ? findProblem(rules, value) : NOT_A_STRING),
   });
 }
+
+const NOT_A_STRING = expected("string_type", "a valid string");
 
 function wrongLength(type: string, words: string, name: string, limit: number): ProblemKind {
   const characters = limit === 1 ? "1 character" : `${limit} characters`;
@@ -60,23 +60,20 @@ const DATE = /^\d{4}-\d\d-\d\d$/;
 const TIME = /^T(?:[01]\d|2[0-3])(?::[0-5]\d){2}(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 
 const FORMATS = {
-  uuid: {
-    isMet: (text) => UUID.test(text),
-    problem: invalid("uuid", "UUID", "expected hexadecimal digits in groups of 8-4-4-4-12"),
-  },
-  uri: {
-    // A handler can give it to new URL(), which throws if it can't parse it.
-    isMet: (text) => URI.test(text) && URL.canParse(text),
-    problem: invalid("url", "URL", "expected an absolute URI as in RFC 3986"),
-  },
-  "date-time": {
-    isMet: (text) => isDate(text.slice(0, 10)) && TIME.test(text.slice(10)),
-    problem: invalid("datetime", "datetime", "expected a date-time as in RFC 3339"),
-  },
-  date: {
-    isMet: isDate,
-    problem: invalid("date", "date", "expected a full-date as in RFC 3339"),
-  },
+  uuid: [
+    (text) => UUID.test(text),
+    invalid("uuid", "UUID", "expected hexadecimal digits in groups of 8-4-4-4-12"),
+  ],
+  // A handler can give it to new URL(), which throws if it can't parse it.
+  uri: [
+    (text) => URI.test(text) && URL.canParse(text),
+    invalid("url", "URL", "expected an absolute URI as in RFC 3986"),
+  ],
+  "date-time": [
+    (text) => isDate(text.slice(0, 10)) && TIME.test(text.slice(10)),
+    invalid("datetime", "datetime", "expected a date-time as in RFC 3339"),
+  ],
+  date: [isDate, invalid("date", "date", "expected a full-date as in RFC 3339")],
 } satisfies Readonly<Record<string, Rule<string>>>;
 
 function invalid(type: string, name: string, error: string): ProblemKind {

@@ -1,5 +1,5 @@
 import { type Check, type Keywords, type Model, scalar, type ValueOf } from "./model-base.ts";
-import { expected, type Location, type ProblemKind, type Problems } from "./problems.ts";
+import { expected, type ProblemKind, Problems } from "./problems.ts";
 
 export type { JsonSchema, Model, ValueOf } from "./model-base.ts";
 export { boolean, integer, number } from "./model-number.ts";
@@ -10,17 +10,12 @@ export type Members = Readonly<Record<string, Model<unknown>>>;
 
 /** The type of an object with these members: a `?` marks what may be absent from it. */
 export type ObjectOf<M extends Members> = Flat<
-  { [K in keyof M as M[K] extends Optional<unknown> ? never : K]: ValueOf<M[K]> } & {
-    [K in keyof M as M[K] extends Optional<unknown> ? K : never]?: PresentValueOf<M[K]>;
+  { [K in keyof M as undefined extends ValueOf<M[K]> ? never : K]: ValueOf<M[K]> } & {
+    [K in keyof M as undefined extends ValueOf<M[K]> ? K : never]?: Present<ValueOf<M[K]>>;
   }
 >;
 
-/** The model of a member that may be absent from its object. */
-export interface Optional<T> extends Model<T | undefined> {
-  readonly absent: { readonly value: undefined };
-}
-
-type PresentValueOf<M> = M extends Optional<infer T> ? T : never;
+type Present<T> = Exclude<T, undefined>;
 
 type Flat<T> = { [K in keyof T]: T[K] };
 
@@ -32,19 +27,27 @@ export function object<M extends Members>(
   const models = Object.entries(members);
   const properties = Object.fromEntries(models.map(([name, { schema }]) => [name, schema]));
   const required = models.filter(([, { absent }]) => absent === undefined).map(([name]) => name);
+  const isClosed = options.additionalProperties === false;
+  const undeclared = (input: JsonObject): string[] =>
+    isClosed ? Object.keys(input).filter((name) => !Object.hasOwn(members, name)) : [];
   const check: Check<ObjectOf<M>> = (input, location, problems) => {
     const value: Record<string, unknown> = {};
     if (!isJsonObject(input)) {
       problems.add(NOT_AN_OBJECT, input, location);
       return value as ObjectOf<M>;
     }
-    for (const [name, model] of models) {
+    for (const [name, { check, absent }] of models) {
       location.push(name);
-      const member = checkMember(model, name, input, location, problems);
-      location.pop();
+      // Only own members count: the client did not send what every object inherits.
+      const isPresent = Object.hasOwn(input, name);
+      const member = isPresent ? check(input[name], location, problems) : absent?.value;
+      if (!isPresent && absent === undefined) problems.add(MISSING, input, location);
       if (member !== undefined) value[name] = member;
+      location.pop();
     }
-    if (options.additionalProperties === false) forbidOthers(members, input, location, problems);
+    for (const name of undeclared(input)) {
+      problems.add(UNDECLARED, input[name], [...location, name]);
+    }
     return value as ObjectOf<M>;
   };
   return Object.freeze({ schema: { type: "object", properties, required, ...options }, check });
@@ -57,18 +60,28 @@ export function array<T>(
 ): Model<T[]> {
   const { minItems = 0, maxItems = Infinity } = options;
   const check: Check<T[]> = (input, location, problems) => {
-    if (!isArray(input)) {
+    if (!Array.isArray(input)) {
       problems.add(NOT_A_LIST, input, location);
       return [];
     }
-    if (input.length > maxItems) {
-      problems.add(wrongLength("long", "most", maxItems, input), input, location);
+    const { length } = input;
+    if (length > maxItems) {
+      problems.add(wrongLength("long", "most", maxItems, length), input, location);
       return [];
     }
     const { count } = problems;
-    const items = checkItems(model, input, location, problems);
-    if (input.length < minItems && problems.count === count) {
-      problems.add(wrongLength("short", "least", minItems, input), input, location);
+    // Most items stay as they are. Then so does the array: a copy takes longer than the checks.
+    let items: T[] = input;
+    for (let index = 0; index < length && !problems.isFull; index += 1) {
+      location.push(index);
+      const item = model.check(input[index], location, problems);
+      location.pop();
+      if (item === input[index]) continue;
+      if (items === input) items = [...items];
+      items[index] = item;
+    }
+    if (length < minItems && problems.count === count) {
+      problems.add(wrongLength("short", "least", minItems, length), input, location);
     }
     return items;
   };
@@ -82,11 +95,12 @@ export function literal<const T extends string | number | boolean>(
   const words = values.map((value) => (typeof value === "string" ? `'${value}'` : String(value)));
   const last = words.pop() ?? "";
   const list = words.length === 0 ? last : `${words.join(", ")} or ${last}`;
+  const problem = expected("literal_error", list, { expected: list });
   return scalar({
     schema: { enum: values },
-    isType: (value): value is T => values.includes(value as T),
-    problem: expected("literal_error", list, { expected: list }),
+    problemOf: (value) => (values.includes(value as T) ? undefined : problem),
     parse: (text) => values.find((value) => String(value) === text),
+    parseProblem: problem,
   });
 }
 
@@ -94,19 +108,20 @@ export function literal<const T extends string | number | boolean>(
 export function nullable<T>(model: Model<T>): Model<T | null> {
   const check: Check<T | null> = (input, location, problems) =>
     input === null ? null : model.check(input, location, problems);
-  return Object.freeze({ schema: { anyOf: [model.schema, { type: "null" }] }, check });
+  return Object.freeze({ ...model, schema: { anyOf: [model.schema, { type: "null" }] }, check });
 }
 
 /** What may be absent, and is then undefined. */
-export function optional<T>(model: Model<T>): Optional<T>;
+export function optional<T>(model: Model<T>): Model<T | undefined>;
 /** What may be absent, and is then a copy of `value`, which is not checked. */
 export function optional<T>(model: Model<T>, value: NoInfer<T>): Model<T>;
 /** Either of them. */
 export function optional<T>(model: Model<T>, value?: T): Model<T | undefined> {
   if (value === undefined) return Object.freeze({ ...model, absent: { value } });
+  const text = JSON.stringify(value);
   const absent = {
     get value(): T {
-      return structuredClone(value);
+      return JSON.parse(text) as T;
     },
   };
   return Object.freeze({ ...model, schema: { ...model.schema, default: value }, absent });
@@ -120,17 +135,16 @@ export function union<M extends readonly Model<unknown>[]>(
   ...models: M
 ): Model<ValueOf<M[number]>> {
   const check: Check<unknown> = (input, location, problems) => {
-    const { count } = problems;
-    const rejections = [];
+    for (const { check } of models) {
+      const attempt = new Problems(0);
+      const value = check(input, location, attempt);
+      if (attempt.isEmpty) return value;
+    }
     for (const { schema, check } of models) {
       location.push(String(schema["title"] ?? schema["type"] ?? "enum"));
-      const value = check(input, location, problems);
+      check(input, location, problems);
       location.pop();
-      if (problems.count === count) return value;
-      // The next one needs room for its problems: without it, it would seem to have none.
-      rejections.push(...problems.takeBack(count));
     }
-    for (const { input, loc, ...kind } of rejections) problems.add(kind, input, [...loc]);
     return undefined;
   };
   const schema = { anyOf: models.map((model) => model.schema) };
@@ -145,12 +159,8 @@ export function union<M extends readonly Model<unknown>[]>(
  *     const range = object({ from: integer(), to: integer() });
  *     refine(range, ({ from, to }) => from <= to, "from must not be greater than to");
  */
-export function refine<T>(
-  model: Model<T>,
-  isMet: (value: T) => boolean,
-  message: string,
-): Model<T> {
-  const problem = { type: "value_error", msg: `Value error, ${message}`, ctx: { error: {} } };
+export function refine<T>(model: Model<T>, isMet: (value: T) => boolean, words: string): Model<T> {
+  const problem = { type: "value_error", msg: `Value error, ${words}`, ctx: { error: {} } };
   const check: Check<T> = (input, location, problems) => {
     const { count } = problems;
     const value = model.check(input, location, problems);
@@ -165,71 +175,15 @@ export function refine<T>(
 type JsonObject = Readonly<Record<string, unknown>>;
 
 function isJsonObject(input: unknown): input is JsonObject {
-  return typeof input === "object" && input !== null && !isArray(input);
+  return typeof input === "object" && input !== null && !Array.isArray(input);
 }
 
-function isArray(input: unknown): input is readonly unknown[] {
-  return Array.isArray(input);
-}
-
-/** The member as a value of its model; undefined if it is absent. */
-function checkMember(
-  model: Model<unknown>,
-  name: string,
-  input: JsonObject,
-  location: Location,
-  problems: Problems,
-): unknown {
-  // Only own members count: the client did not send what every object inherits.
-  if (Object.hasOwn(input, name)) return model.check(input[name], location, problems);
-  if (model.absent === undefined) problems.add(MISSING, input, location);
-  return model.absent?.value;
-}
-
-function forbidOthers(
-  members: Members,
-  input: JsonObject,
-  location: Location,
-  problems: Problems,
-): void {
-  for (const name of Object.keys(input)) {
-    if (Object.hasOwn(members, name)) continue;
-    problems.add(NOT_DECLARED, input[name], [...location, name]);
-  }
-}
-
-function checkItems<T>(
-  { check }: Model<T>,
-  inputs: readonly unknown[],
-  location: Location,
-  problems: Problems,
-): T[] {
-  // Most items stay as they are. Then so does the array: a copy takes longer than the checks.
-  let items = inputs as T[];
-  for (let index = 0; index < inputs.length && !problems.isFull; index += 1) {
-    location.push(index);
-    const item = check(inputs[index], location, problems);
-    location.pop();
-    if (item === inputs[index]) continue;
-    if (items === inputs) items = [...items];
-    items[index] = item;
-  }
-  return items;
-}
-
-function wrongLength(
-  type: string,
-  words: string,
-  limit: number,
-  { length }: readonly unknown[],
-): ProblemKind {
+function wrongLength(type: string, words: string, limit: number, length: number): ProblemKind {
   const items = limit === 1 ? "1 item" : `${limit} items`;
+  const msg = `List should have at ${words} ${items} after validation, not ${length}`;
   const name = type === "long" ? "max_length" : "min_length";
-  return {
-    type: `too_${type}`,
-    msg: `List should have at ${words} ${items} after validation, not ${length}`,
-    ctx: { field_type: "List", [name]: limit, actual_length: length },
-  };
+  const ctx = { field_type: "List", [name]: limit, actual_length: length };
+  return { type: `too_${type}`, msg, ctx };
 }
 
 const NOT_AN_OBJECT = expected(
@@ -238,4 +192,4 @@ const NOT_AN_OBJECT = expected(
 );
 const NOT_A_LIST = expected("list_type", "a valid list");
 const MISSING = { type: "missing", msg: "Field required" };
-const NOT_DECLARED = { type: "extra_forbidden", msg: "Extra inputs are not permitted" };
+const UNDECLARED = { type: "extra_forbidden", msg: "Extra inputs are not permitted" };

@@ -30,19 +30,27 @@ export type Location = (string | number)[];
 
 /** The problems of one request. The first 100 are kept. */
 export class Problems {
+  readonly #capacity: number;
   readonly #found: ValidationProblem[] = [];
+  #count = 0;
 
+  /** Keeps the first `capacity` problems; with 0 it only counts them. */
+  constructor(capacity = 100) {
+    this.#capacity = capacity;
+  }
+
+  /** How many were added. */
   get count(): number {
-    return this.#found.length;
+    return this.#count;
   }
 
   get isEmpty(): boolean {
-    return this.count === 0;
+    return this.#count === 0;
   }
 
-  /** Whether further problems would be dropped. A check may then stop early. */
+  /** Whether a check may stop: there are problems, and further ones would be dropped. */
   get isFull(): boolean {
-    return this.count >= MAX_PROBLEMS;
+    return this.#count > 0 && this.#count >= this.#capacity;
   }
 
   /** The problems as they are written. `input` is left out if its JSON is over 1,024 bytes. */
@@ -58,16 +66,11 @@ export class Problems {
 
   /** Adds a problem with `input`, which was found at `location`. */
   add({ type, msg, ctx }: ProblemKind, input: unknown, location: Location): void {
-    if (!this.isFull) this.#found.push({ type, loc: [...location], msg, input, ctx });
-  }
-
-  /** Removes and returns the problems after the first `count`. */
-  takeBack(count: number): readonly ValidationProblem[] {
-    return this.#found.splice(count);
+    this.#count += 1;
+    if (this.#count > this.#capacity) return;
+    this.#found.push({ type, loc: [...location], msg, input, ctx });
   }
 }
-
-const MAX_PROBLEMS = 100;
 
 const MAX_INPUT_BYTES = 1024;
 
