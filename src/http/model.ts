@@ -89,16 +89,16 @@ export function array<T>(
 }
 
 /** One of these values. The text of a parameter stands for the one that is written like it. */
-export function literal<const T extends string | number | boolean>(
-  ...values: readonly T[]
-): Model<T> {
+export function literal<const V extends readonly (string | number | boolean)[]>(
+  ...values: V
+): Model<V[number]> {
   const words = values.map((value) => (typeof value === "string" ? `'${value}'` : String(value)));
   const last = words.pop() ?? "";
   const list = words.length === 0 ? last : `${words.join(", ")} or ${last}`;
   const problem = expected("literal_error", list, { expected: list });
   return scalar({
     schema: { enum: values },
-    problemOf: (value) => (values.includes(value as T) ? undefined : problem),
+    problemOf: (value) => (values.includes(value as V[number]) ? undefined : problem),
     parse: (text) => values.find((value) => String(value) === text),
     parseProblem: problem,
   });
