@@ -141,7 +141,7 @@ export function union<M extends readonly Model<unknown>[]>(
       if (attempt.isEmpty) return value;
     }
     for (const { schema, check } of models) {
-      location.push(String(schema["title"] ?? schema["type"] ?? "enum"));
+      location.push(String(schema["title"] ?? schema["type"] ?? Object.keys(schema)[0]));
       check(input, location, problems);
       location.pop();
     }

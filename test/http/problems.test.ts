@@ -26,3 +26,66 @@ for (const [name, input, isShown] of SIZES) {
     assert.deepEqual(problems.list, [isShown ? { ...others, input } : others]);
   });
 }
+
+const KIND = { type: "t", msg: "m" };
+
+test("at most 100 problems are kept, and all are counted", () => {
+  const problems = new Problems();
+  assert.deepEqual([problems.count, problems.isEmpty, problems.isFull], [0, true, false]);
+  for (let index = 0; index < 150; index += 1) problems.add(KIND, index, ["body", index]);
+  assert.deepEqual([problems.count, problems.isEmpty, problems.isFull], [150, false, true]);
+  assert.deepEqual(
+    problems.list.map(({ input }) => input),
+    Array.from({ length: 100 }, (_, index) => index),
+  );
+});
+
+test("without room, problems are only counted", () => {
+  const problems = new Problems(0);
+  assert.ok(!problems.isFull);
+  problems.add(KIND, 1, ["body"]);
+  assert.deepEqual([problems.isEmpty, problems.isFull, problems.list], [false, true, []]);
+});
+
+test("a problem has its members in pydantic's order, and keeps its location", () => {
+  const location = ["body", "a"];
+  const problems = new Problems();
+  problems.add({ ctx: { le: 1 }, msg: "m", type: "t" }, 2, location);
+  location.pop();
+  assert.equal(
+    JSON.stringify(problems.list),
+    '[{"type":"t","loc":["body","a"],"msg":"m","input":2,"ctx":{"le":1}}]',
+  );
+});
+
+/** Items that count how often one of them is written. */
+function countedItems(length: number): { items: object[]; reads: () => number } {
+  let reads = 0;
+  const item = {
+    get a() {
+      reads += 1;
+      return 1;
+    },
+  };
+  return { items: Array.from({ length }, () => item), reads: () => reads };
+}
+
+test("of an input that is too large to be shown, little more than its beginning is looked at", () => {
+  const { items, reads } = countedItems(100_000);
+  const problems = new Problems();
+  problems.add(KIND, items, ["body"]);
+  assert.deepEqual(Object.keys(problems.list[0] ?? {}), ["type", "loc", "msg"]);
+  assert.ok(reads() <= 1024, `${reads()}`);
+});
+
+test("an input of several problems is looked at once", () => {
+  const { items, reads } = countedItems(100_000);
+  const once = new Problems();
+  once.add(KIND, items, ["body"]);
+  assert.equal(once.list.length, 1);
+  const readsOfOne = reads();
+  const problems = new Problems();
+  for (let index = 0; index < 100; index += 1) problems.add(KIND, items, ["body", index]);
+  assert.equal(problems.list.length, 100);
+  assert.equal(reads(), 2 * readsOfOne);
+});
