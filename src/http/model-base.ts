@@ -3,7 +3,7 @@ import type { Location, ProblemKind, Problems } from "./problems.ts";
 /** A JSON Schema (2020-12). */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What a value must be: a plain, frozen object. */
+/** What a value must be: a plain, frozen object. The functions of `model.ts` make them. */
 export interface Model<T> {
   /** The JSON Schema of the values. A schema with a title becomes a component in the document. */
   readonly schema: JsonSchema;
@@ -16,15 +16,15 @@ export interface Model<T> {
  * Returns `input`, which was found at `location`, as a T. If it is not one, the check adds to
  * `problems`, and what it returns is of no use.
  *
- * What was found in the path or the query is a text, or a list of them for an array. Anything else
- * is a value of JSON, in which "1" is no number.
+ * An input from the body is a value of JSON, where "1" is not a number. Any other is the text of a
+ * parameter, or for an array all of its texts, and is read as FastAPI reads it.
  */
 export type Check<T> = (input: unknown, location: Location, problems: Problems) => T;
 
 /** The type of a model's values. */
 export type ValueOf<M> = M extends Model<infer T> ? T : never;
 
-/** The keywords of JSON Schema that describe a value, and others that are numbers. */
+/** Keywords of JSON Schema: those that describe a value, and the named ones, which are numbers. */
 export type Keywords<Name extends string = never> = { readonly [K in Name]?: number } & {
   /** The name of the schema in the document's components. */
   readonly title?: string;

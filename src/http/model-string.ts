@@ -1,13 +1,13 @@
 import { findProblem, type Keywords, type Model, type Rule, scalar } from "./model-base.ts";
 import { expected, type ProblemKind } from "./problems.ts";
 
-/**
- * Keywords of a string. Lengths count code points.
- */
+/** Keywords of a string. Lengths count code points. */
 export type StringOptions = Keywords<"minLength" | "maxLength"> & {
   /**
-   * The source of a regular expression with the flag `u`. JavaScript's expressions backtrack: one
-   * with a repetition in a repetition, such as `(a+)+$`, can stop the service with 40 characters.
+   * The source of a regular expression with the flag `u`, which may match anywhere in the string.
+   * JavaScript's expressions backtrack: one with a repetition in a repetition, such as `(a+)+$`, can
+   * stop the service with 40 characters. Others may take the square of the length: add a maxLength,
+   * which is checked first.
    */
   readonly pattern?: string;
   readonly format?: keyof typeof FORMATS;

@@ -1,6 +1,6 @@
 /** One thing that is wrong with a request, in the shape and the order of pydantic's errors. */
 export interface ValidationProblem extends ProblemKind {
-  /** The way to the value. */
+  /** The way to the value: a `Location`. */
   readonly loc: readonly (string | number)[];
   /** The value, if it is small enough to be shown. */
   readonly input?: unknown;
@@ -22,9 +22,9 @@ export function expected(type: string, words: string, ctx?: ProblemKind["ctx"]):
 }
 
 /**
- * The way to a value: "body", "path" or "query", then names and indices. It is a list that changes:
- * a check adds the name of a member, checks it, and takes the name off again. A new list for each
- * value would take as long as `JSON.parse`.
+ * The way to a value: "body", "path" or "query", then names and indices. It changes during a check,
+ * which adds the name of a member, checks the member, and removes the name. A new list for each value
+ * would take as long as `JSON.parse`.
  */
 export type Location = (string | number)[];
 
@@ -74,7 +74,7 @@ export class Problems {
 
 const MAX_INPUT_BYTES = 1024;
 
-/** Looks at no more of a large value than of the largest small one. */
+/** Stops at 1,024 values or characters, so that a large input costs no more than a small one. */
 function isSmallJson(input: unknown): boolean {
   let room = MAX_INPUT_BYTES;
   const count = (_name: string, value: unknown): unknown => {
