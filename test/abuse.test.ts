@@ -22,8 +22,8 @@ import { until } from "./support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
 
-/** What a machine that also runs other tests may add to a time, in ms. */
-const SLACK_MS = 3000;
+/** A bound, not a measurement: the machine may be busy. The soak measures. */
+const SLACK_MS = 60_000;
 
 /** What a process may take under these attacks, in MiB. It starts with 50 to 70. */
 const LIMIT_MIB = 160;
