@@ -54,14 +54,22 @@ export class LineBuffer {
     this.#maxWriteLength = Math.min(maxWriteLength, MAX_WRITE_LENGTH);
   }
 
-  /** Takes a line without its beginning, the time: the rest of a JSON object, in ASCII. */
-  append(rest: string, kind: LineKind): void {
-    const sink = this.#sink;
-    if (sink.isClosed) return;
-    if (sink.waiting + this.#text.length > CAPACITY[kind]) {
-      this.#dropped[kind] += 1;
-      return;
-    }
+  /**
+   * Whether there is room for a line of a kind. If not, it counts as dropped, and need not even be
+   * made: in a flood, most are not.
+   */
+  admits(kind: LineKind): boolean {
+    if (this.#sink.isClosed) return false;
+    const hasRoom = this.#sink.waiting + this.#text.length <= CAPACITY[kind];
+    if (!hasRoom) this.#dropped[kind] += 1;
+    return hasRoom;
+  }
+
+  /**
+   * Takes a line that has been admitted, without its beginning, the time: the rest of a JSON
+   * object, in ASCII.
+   */
+  append(rest: string): void {
     const line = `${this.#startLine()}${rest}\n`;
     if (this.#text.length + line.length > this.#maxWriteLength) this.flush();
     if (this.#text === "") setImmediate(this.flush);

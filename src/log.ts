@@ -43,11 +43,13 @@ export function createLog(level: LogLevel, sink: LogSink, maxWriteLength = Infin
   const buffer = new LineBuffer(sink, maxWriteLength);
   const isLogged = (line: LineLevel): boolean => SEVERITY[line] <= SEVERITY[level];
   const event: Log["event"] = (lineLevel, name, fields = {}) => {
-    if (isLogged(lineLevel)) buffer.append(eventLine(lineLevel, name, fields), "trusted");
+    if (!isLogged(lineLevel) || !buffer.admits("trusted")) return;
+    buffer.append(eventLine(lineLevel, name, fields));
   };
   const response = (record: RequestRecord): void => {
     const lineLevel = responseLevel(record);
-    if (isLogged(lineLevel)) buffer.append(responseLine(lineLevel, record), kindOf(record));
+    if (!isLogged(lineLevel) || !buffer.admits(kindOf(record))) return;
+    buffer.append(responseLine(lineLevel, record));
   };
   return {
     response: level === "silent" ? undefined : response,
