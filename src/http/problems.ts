@@ -57,10 +57,11 @@ export class Problems {
   get list(): readonly ValidationProblem[] {
     // An object is the input of each member that it lacks: look at it once.
     const small = new Map<unknown, boolean>();
-    return this.#found.map(({ input, ctx, ...problem }) => {
+    return this.#found.map(({ type, loc, msg, input, ctx }) => {
       const isSmall = small.get(input) ?? isSmallJson(input);
       small.set(input, isSmall);
-      return { ...problem, ...(isSmall ? { input } : {}), ...(ctx ? { ctx } : {}) };
+      const problem = isSmall ? { type, loc, msg, input } : { type, loc, msg };
+      return ctx === undefined ? problem : { ...problem, ctx };
     });
   }
 
@@ -74,7 +75,7 @@ export class Problems {
 
 const MAX_INPUT_BYTES = 1024;
 
-/** Stops at 1,024 values or characters, so that a large input costs no more than a small one. */
+/** Stops at 1,024 values or characters, so that a large object costs no more than a small one. */
 function isSmallJson(input: unknown): boolean {
   let room = MAX_INPUT_BYTES;
   const count = (_name: string, value: unknown): unknown => {
@@ -83,7 +84,8 @@ function isSmallJson(input: unknown): boolean {
     return value;
   };
   try {
-    return Buffer.byteLength(JSON.stringify(input, count)) <= MAX_INPUT_BYTES;
+    const json = JSON.stringify(input, typeof input === "object" ? count : undefined);
+    return Buffer.byteLength(json) <= MAX_INPUT_BYTES;
   } catch {
     return false;
   }

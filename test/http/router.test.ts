@@ -278,7 +278,7 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
   [
     "a body that is not a model",
     { body: { status: "string" } },
-    /^routes\[0\] POST \/a: the handler, the body's model /,
+    /^routes\[0\] POST \/a: the handler, the check of the body /,
   ],
 ];
 
