@@ -24,7 +24,7 @@ export type Check<T> = (input: unknown, location: Location, problems: Problems) 
 /** The type of a model's values. */
 export type ValueOf<M> = M extends Model<infer T> ? T : never;
 
-/** Keywords of JSON Schema: those that describe a value, and the named ones, which are numbers. */
+/** Keywords of JSON Schema that describe a value, and the named ones, which are numbers. */
 export type Keywords<Name extends string = never> = { readonly [K in Name]?: number } & {
   /** The name of the schema in the document's components. */
   readonly title?: string;

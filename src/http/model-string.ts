@@ -5,9 +5,9 @@ import { expected, type ProblemKind } from "./problems.ts";
 export type StringOptions = Keywords<"minLength" | "maxLength"> & {
   /**
    * The source of a regular expression with the flag `u`, which may match anywhere in the string.
-   * JavaScript's expressions backtrack: one with a repetition in a repetition, such as `(a+)+$`, can
-   * stop the service with 40 characters. Others may take the square of the length: add a maxLength,
-   * which is checked first.
+   * JavaScript's expressions backtrack: one with a repetition in a repetition, such as `(a+)+$`,
+   * can stop the service with 40 characters. Others take up to the square of the length: add a
+   * maxLength, which is checked first.
    */
   readonly pattern?: string;
   readonly format?: keyof typeof FORMATS;
@@ -62,7 +62,7 @@ const TIME = /^T(?:[01]\d|2[0-3])(?::[0-5]\d){2}(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0
 const FORMATS = {
   uuid: [
     (text) => UUID.test(text),
-    invalid("uuid", "UUID", "expected hexadecimal digits in groups of 8-4-4-4-12"),
+    invalid("uuid", "UUID", "expected 8-4-4-4-12 hexadecimal digits"),
   ],
   // A handler can give it to new URL(), which throws if it can't parse it.
   uri: [

@@ -23,8 +23,8 @@ export function expected(type: string, words: string, ctx?: ProblemKind["ctx"]):
 
 /**
  * The way to a value: "body", "path" or "query", then names and indices. It changes during a check,
- * which adds the name of a member, checks the member, and removes the name. A new list for each value
- * would take as long as `JSON.parse`.
+ * which adds the name of a member, checks the member, and removes the name. A new list for each
+ * value would take as long as `JSON.parse`.
  */
 export type Location = (string | number)[];
 
@@ -75,7 +75,7 @@ export class Problems {
 
 const MAX_INPUT_BYTES = 1024;
 
-/** Stops at 1,024 values or characters, so that a large object costs no more than a small one. */
+/** Stops at 1,024 values or characters: a large object costs no more than a small one. */
 function isSmallJson(input: unknown): boolean {
   let room = MAX_INPUT_BYTES;
   const count = (_name: string, value: unknown): unknown => {

@@ -48,7 +48,7 @@ function findMistake({ method, path, dependencies, body, handler }: Route): stri
   const parts: unknown[] = [handler, ...dependencies];
   if (body !== undefined) parts.push(body.check);
   if (!parts.every((part) => typeof part === "function")) {
-    return "the handler, the check of the body and each dependency must be functions";
+    return "the handler, the body's check and each dependency must be functions";
   }
   return undefined;
 }

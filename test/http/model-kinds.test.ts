@@ -148,7 +148,7 @@ test("a format says what it expects", () => {
     return `${problem?.type}: ${problem?.msg}`;
   });
   assert.deepEqual(messages, [
-    "uuid_parsing: Input should be a valid UUID, expected hexadecimal digits in groups of 8-4-4-4-12",
+    "uuid_parsing: Input should be a valid UUID, expected 8-4-4-4-12 hexadecimal digits",
     "url_parsing: Input should be a valid URL, expected an absolute URI as in RFC 3986",
     "datetime_parsing: Input should be a valid datetime, expected a date-time as in RFC 3339",
     "date_parsing: Input should be a valid date, expected a full-date as in RFC 3339",

@@ -70,7 +70,7 @@ function countedItems(length: number): { items: object[]; reads: () => number } 
   return { items: Array.from({ length }, () => item), reads: () => reads };
 }
 
-test("of an input that is too large to be shown, little more than its beginning is looked at", () => {
+test("of an input that is too large to be shown, only the beginning is looked at", () => {
   const { items, reads } = countedItems(100_000);
   const problems = new Problems();
   problems.add(KIND, items, ["body"]);
