@@ -70,7 +70,7 @@ export class SettingsError extends Error {
 }
 
 /** The longest delay of setTimeout(), in ms. With a longer one it fires at once. */
-const MAX_DELAY_MS = 2_147_483_647;
+export const MAX_DELAY_MS = 2_147_483_647;
 
 /** More requests or connections than any machine can hold: as good as no limit. */
 const MAX_COUNT = 1_000_000_000;

@@ -233,11 +233,10 @@ export class Connection {
 
   /** Goes on with the bytes that were held back. */
   #release(): void {
+    if (this.#heldBack === undefined || this.#isClosing) return;
     const bytes = this.#heldBack;
-    if (bytes === undefined || this.#isClosing) return;
-    this.#heldBack = undefined;
     this.forgetWritten();
-    delete (this.socket as Partial<Socket>).resume;
+    this.#endHoldingBack();
     resumeParser(this.socket, bytes);
     // It may have stopped again, or node:http may wait until the client reads.
     if (this.#heldBack === undefined && !isPausedByNode(this.socket)) this.socket.resume();
@@ -246,10 +245,14 @@ export class Connection {
 
   /** Reads on, so that closing does not reset the connection. */
   #dropHeldBack(): void {
-    this.#heldBack = undefined;
-    delete (this.socket as Partial<Socket>).resume;
+    this.#endHoldingBack();
     this.socket.resume();
     this.#settle();
+  }
+
+  #endHoldingBack(): void {
+    this.#heldBack = undefined;
+    delete (this.socket as Partial<Socket>).resume;
   }
 
   /** Closes the write side and reads on for a while, so that the client can read its response. */

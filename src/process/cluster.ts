@@ -1,7 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 
 import type { KeySet } from "../auth/keys.ts";
-import type { SandboxGrants, Settings } from "../config/settings.ts";
+import { MAX_DELAY_MS, type SandboxGrants, type Settings } from "../config/settings.ts";
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance, ListenAddress } from "./instance.ts";
@@ -16,9 +16,6 @@ export const isWorker: boolean = cluster.isWorker && process.argv[2] === WORKER_
 
 /** Whether the cluster of another program, such as PM2, has started this process. */
 export const isForeignWorker: boolean = cluster.isWorker && !isWorker;
-
-// setTimeout fires at once if the delay is longer.
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 const RESTART_DELAY_MS = 100;
 const MAX_RECENT_EXITS = 5;

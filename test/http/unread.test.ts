@@ -5,7 +5,7 @@ import { json } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
 import { type Client, open } from "../support/client.ts";
 import { get } from "../support/requests.ts";
-import { serveFor, type TestService } from "../support/server.ts";
+import { connectionCount, serveFor, type TestService } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 /** More than the kernel takes for a client that does not read. */
@@ -27,10 +27,6 @@ async function openUnread(t: TestContext, requestTimeoutMs: number): Promise<Unr
   return { service, client };
 }
 
-async function connectionCount({ server }: TestService): Promise<number> {
-  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
-}
-
 describe("a client that leaves its response unread", () => {
   test("is closed at the first sweep after the timeout without progress", async (t) => {
     let now = performance.now();
@@ -41,7 +37,10 @@ describe("a client that leaves its response unread", () => {
     assert.equal(service.connections.sweep(60_000), 1);
     now += 1;
     assert.equal(service.connections.sweep(60_000), 0);
-    await until(async () => (await connectionCount(service)) === 0, "the connection to be closed");
+    await until(
+      async () => (await connectionCount(service.server)) === 0,
+      "the connection to be closed",
+    );
   });
 
   test("stays as long as it reads on, however slowly, within one large write", async (t) => {
