@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
 import { keyState, verifyKey } from "../src/auth/keys.ts";
-import { parseKeysFile } from "../src/auth/keys-file.ts";
+import { parseKeysFile } from "../src/config/keys-file.ts";
 import { statusOf } from "./support/client.ts";
 import {
   type ProgramOptions,

@@ -9,7 +9,7 @@ import {
   plaintextKeyProblem,
   weaknessOf,
 } from "../auth/keys.ts";
-import { parseKeysFile } from "../auth/keys-file.ts";
+import { parseKeysFile } from "./keys-file.ts";
 import { modeWarning, readRegularFile } from "./file.ts";
 import { placeOf, printable, type SettingsReader, type Variable } from "./reader.ts";
 

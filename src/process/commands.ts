@@ -1,4 +1,4 @@
-import { formatKeyTable, keygen } from "../auth/keygen.ts";
+import { formatKeyTable, keygen } from "../config/keygen.ts";
 import { isAppendedTo } from "../config/file.ts";
 import { isWorker } from "./cluster.ts";
 import { describeError, EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 
-import type { Output } from "../auth/keygen.ts";
+import type { Output } from "../config/keygen.ts";
 import { printable } from "../config/reader.ts";
 
 /** The command line is wrong. The exit codes are those of sysexits.h; this one is EX_USAGE. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { formatKeyTable, keygen } from "../../src/auth/keygen.ts";
+import { formatKeyTable, keygen } from "../../src/config/keygen.ts";
 import { type KeySet, keySetOf, keyState, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
-import { parseKeysFile } from "../../src/auth/keys-file.ts";
+import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { parseDotenv } from "../../src/config/dotenv.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");

@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 
-import { KEYGEN } from "./keygen-command.ts";
-import { createKey, type Key, type KeySet, PLACEHOLDER_KEY } from "./keys.ts";
+import { KEYGEN } from "../auth/keygen-command.ts";
+import { createKey, type Key, type KeySet, PLACEHOLDER_KEY } from "../auth/keys.ts";
 
 /** One problem of a keys file. It contains no text from the file. */
 export interface KeysFileProblem {
