@@ -5,7 +5,8 @@ import type { MemoryBudget } from "./budget.ts";
 import type { BodyReader, Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
 import { locateJsonError } from "./json.ts";
-import type { Model, ValidationProblem } from "./model.ts";
+import type { Model } from "./model.ts";
+import { Problems } from "./problems.ts";
 import { HttpError } from "./reply.ts";
 
 /**
@@ -70,9 +71,9 @@ export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
   } catch {
     return invalidJson(text);
   }
-  const problems: ValidationProblem[] = [];
-  const value = model(input, ["body"], problems);
-  return problems.length > 0 ? new HttpError(422, problems) : value;
+  const problems = new Problems();
+  const value = model.check(input, ["body"], problems);
+  return problems.isEmpty ? value : new HttpError(422, problems.list);
 }
 
 // media-type = type "/" subtype parameters (RFC 9110 8.3.1): application/json or

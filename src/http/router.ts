@@ -46,9 +46,9 @@ function findMistake({ method, path, dependencies, body, handler }: Route): stri
   if (method === "GET" && body !== undefined) return "a GET request has no body to check";
   // Types are not checked when the sources run as they are.
   const parts: unknown[] = [handler, ...dependencies];
-  if (body !== undefined) parts.push(body);
+  if (body !== undefined) parts.push(body.check);
   if (!parts.every((part) => typeof part === "function")) {
-    return "the handler, the body's model and each dependency must be functions";
+    return "the handler, the body's check and each dependency must be functions";
   }
   return undefined;
 }

@@ -258,27 +258,27 @@ const BROKEN: readonly (readonly [string, object, RegExp])[] = [
   [
     "no handler",
     { handler: undefined },
-    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
+    /^routes\[0\] POST \/a: the handler, the body's check and each dependency must be functions$/,
   ],
   [
     "a handler that is not a function",
     { handler: {} },
-    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
+    /^routes\[0\] POST \/a: the handler, the body's check and each dependency must be functions$/,
   ],
   [
     "a dependency that was called",
     { dependencies: [undefined] },
-    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be functions$/,
+    /^routes\[0\] POST \/a: the handler, the body's check and each dependency must be functions$/,
   ],
   [
     "a dependency's name",
     { dependencies: [(): void => {}, "guard"] },
-    /^routes\[0\] POST \/a: the handler, the body's model and each dependency must be /,
+    /^routes\[0\] POST \/a: the handler, the body's check and each dependency must be /,
   ],
   [
     "a body that is not a model",
     { body: { status: "string" } },
-    /^routes\[0\] POST \/a: the handler, the body's model /,
+    /^routes\[0\] POST \/a: the handler, the body's check /,
   ],
 ];
 

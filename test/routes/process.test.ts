@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { ValidationProblem } from "../../src/http/model.ts";
+import { Problems } from "../../src/http/problems.ts";
 import type { Reply } from "../../src/http/reply.ts";
 import type { Context } from "../../src/http/route.ts";
 import { processRoute } from "../../src/routes/process.ts";
@@ -22,7 +22,7 @@ test("the route is POST /process, with the guard as its dependency and a model",
   const { method, path, dependencies, body, limited, includeInSchema } = processRoute(guard, 0);
   assert.deepEqual([method, path, limited, includeInSchema], ["POST", "/process", true, true]);
   assert.deepEqual(dependencies, [guard]);
-  assert.equal(typeof body, "function");
+  assert.equal(body?.schema["type"], "object");
 });
 
 test("SUCCESS is 200 with a fresh UUID of version 4 each time", async () => {
@@ -95,10 +95,10 @@ test("the model takes a status that is a string, and nothing else", () => {
     ["status", ["model_attributes_type"]],
   ];
   for (const [input, types] of rows) {
-    const problems: ValidationProblem[] = [];
-    processRoute(guard, 0).body?.(input, ["body"], problems);
+    const problems = new Problems();
+    processRoute(guard, 0).body?.check(input, ["body"], problems);
     assert.deepEqual(
-      problems.map(({ type }) => type),
+      problems.list.map(({ type }) => type),
       types,
     );
   }
