@@ -16,7 +16,8 @@ import { root } from "./support/root.ts";
 
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
-  ["http", "reply model route head parse-error router budget node-internals connection exchange"],
+  ["models", "problems base formats string number object array choice model paths"],
+  ["http", "reply route head parse-error router budget node-internals connection exchange"],
   ["http", "json body send connections flow server"],
   [".", "log-line log-buffer log"],
   ["auth", "keygen-command key-index keys security"],
@@ -34,6 +35,7 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
  * workers.
  */
 const NODE_IMPORTS: Readonly<Record<string, object>> = {
+  "src/models/": {},
   "src/http/": {
     "node:buffer": ["isUtf8"],
     "node:crypto": ["randomBytes"],

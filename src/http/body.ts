@@ -1,12 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 
+import type { Model } from "../models/model.ts";
+import { Problems } from "../models/problems.ts";
 import type { MemoryBudget } from "./budget.ts";
 import type { BodyReader, Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
 import { locateJsonError } from "./json.ts";
-import type { Model } from "./model.ts";
-import { Problems } from "./problems.ts";
 import { HttpError } from "./reply.ts";
 
 /**

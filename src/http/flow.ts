@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import type { Model } from "../models/model.ts";
 import { type BodyLimits, checkBodyFields, checkBodyMemory, parseBody, readBody } from "./body.ts";
 import { MemoryBudget } from "./budget.ts";
 import type { Connections, ServerEvents } from "./connections.ts";
 import type { Exchange } from "./exchange.ts";
 import { checkHead, isExpectingContinue } from "./head.ts";
-import type { Model } from "./model.ts";
 import { HttpError, type Reply } from "./reply.ts";
-import type { Context, Dependency, Rejection, Route } from "./route.ts";
+import type { Context, Dependency, InputRecord, Rejection, Route } from "./route.ts";
 import type { Router } from "./router.ts";
 import { send } from "./send.ts";
 
@@ -96,7 +96,7 @@ export class RequestFlow {
       return;
     }
     if (model === undefined) {
-      this.#handle(exchange, route, undefined);
+      this.#handle(exchange, route, {});
       return;
     }
     if (exchange.awaitsContinue) exchange.response.writeContinue();
@@ -123,17 +123,17 @@ export class RequestFlow {
       const rejection = recheckDependencies(route.dependencies, exchange.context);
       const body = rejection ?? parseBody(bytes, model);
       if (body instanceof HttpError) this.#respond(exchange, body);
-      else this.#handle(exchange, route, body);
+      else this.#handle(exchange, route, { body });
     } catch (error) {
       this.#respondToError(exchange, error);
     }
   }
 
   /** Calls the handler and responds with its reply. */
-  #handle(exchange: Exchange, route: Route, body: unknown): void {
+  #handle(exchange: Exchange, route: Route, input: InputRecord): void {
     // The client may have gone while a dependency was busy.
     if (exchange.hasEnded) return;
-    const reply = route.handler(body, exchange.context);
+    const reply = route.handler(input, exchange.context);
     if (!(reply instanceof Promise)) {
       this.#respond(exchange, reply);
       return;

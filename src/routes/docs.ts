@@ -96,7 +96,7 @@ function fileRoute({ path, type, text, headers }: ServedFile): Route {
     method: "GET",
     path,
     includeInSchema: false,
-    handler: (_body, { request }) => {
+    handler: (_input, { request }) => {
       const { "if-match": ifMatch, "if-none-match": ifNoneMatch } = request.headers;
       // RFC 9110 13.2.2 for the order, 13.1.1 for the strong and 13.1.2 for the weak comparison.
       if (ifMatch !== undefined && !namesTag(ifMatch, [etag])) return PRECONDITION_FAILED;

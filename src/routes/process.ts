@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 
-import { object, string } from "../http/model.ts";
 import { HttpError, json, type Reply } from "../http/reply.ts";
 import { type Context, type Dependency, type Route, route } from "../http/route.ts";
+import { object, string } from "../models/model.ts";
 
 /** `POST /process`, for callers that pass the guard. The stand-in takes `delayMs`. */
 export function processRoute(validateAuthentication: Dependency, delayMs: number): Route {
@@ -11,7 +11,7 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
     path: "/process",
     dependencies: [validateAuthentication],
     body: object({ status: string() }),
-    handler: ({ status }, context) => fakeProcessing(status, delayMs, context),
+    handler: ({ body }, context) => fakeProcessing(body.status, delayMs, context),
   });
 }
 

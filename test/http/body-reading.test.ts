@@ -117,7 +117,7 @@ describe("a handler", () => {
   const bodies: unknown[] = [];
   let service: TestService;
   before(async () => {
-    const handler = (body: unknown): Reply => json(200, bodies.push(body));
+    const handler = ({ body }: { body: unknown }): Reply => json(200, bodies.push(body));
     const counting = route({ method: "POST", path: "/echo", body: anything, handler });
     service = await serveFor(suite, [counting], { maxBodyBytes: LIMIT });
   });

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
 
 import { checkBodyFields, parseBody } from "../../src/http/body.ts";
-import { object, string } from "../../src/http/model.ts";
+import { object, string } from "../../src/models/model.ts";
 import { HttpError } from "../../src/http/reply.ts";
 import { anything } from "../support/server.ts";
 

@@ -79,7 +79,7 @@ describe("a request id", { concurrency: 8 }, () => {
       route({
         method: "GET",
         path: "/id",
-        handler: (_body, { requestId }) => json(200, requestId),
+        handler: (_input, { requestId }) => json(200, requestId),
       }),
       route({ method: "POST", path: "/echo", body: anything, handler: () => json(200, null) }),
     ]);

@@ -14,7 +14,7 @@ import { until } from "../support/wait.ts";
 const OK: Reply = json(200, {});
 
 /** A handler that TypeScript would not accept. */
-type AnyHandler = (body: unknown, context: Context) => unknown;
+type AnyHandler = (input: unknown, context: Context) => unknown;
 
 /** `GET /faulty` and `GET /fine`, until the test ends. */
 function serveFaulty(
@@ -22,7 +22,7 @@ function serveFaulty(
   handler: AnyHandler,
   limits: Partial<Limits> = {},
 ): Promise<TestService> {
-  const faulty = handler as Route<undefined>["handler"];
+  const faulty = handler as Route["handler"];
   return serveFor(
     t,
     [
@@ -110,7 +110,7 @@ describe("a faulty handler", () => {
 
   test("that never responds keeps its place until its client leaves", async (t) => {
     let signal: AbortSignal | undefined;
-    const handler: AnyHandler = (_body, context) => {
+    const handler: AnyHandler = (_input, context) => {
       signal = context.signal;
       return new Promise(() => {});
     };
@@ -168,8 +168,12 @@ test("a client that leaves within its body never reaches a handler", async (t) =
 
 test("a handler never sees a body that was rejected, even if the rest arrives", async (t) => {
   const bodies: unknown[] = [];
-  const handler = (body: unknown): Reply => json(200, bodies.push(body));
-  const counting = route({ method: "POST", path: "/echo", body: anything, handler });
+  const counting = route({
+    method: "POST",
+    path: "/echo",
+    body: anything,
+    handler: ({ body }) => json(200, bodies.push(body)),
+  });
   const service = await serveFor(t, [counting], { maxBodyBytes: 5 });
   assert.equal(await statusOf(service.port, postEcho("[      ]")), 413);
   assert.equal(await statusOf(service.port, postEcho("[]")), 200);

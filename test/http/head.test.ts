@@ -21,7 +21,7 @@ describe("the header section", { concurrency: 8 }, () => {
         method: "POST",
         path: "/",
         body: anything,
-        handler: (body) => json(200, body ?? null),
+        handler: ({ body }) => json(200, body ?? null),
       }),
     ]);
   });

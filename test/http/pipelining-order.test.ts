@@ -34,7 +34,7 @@ function serve(scope: Scope, routes: readonly Route[] = []): Promise<TestService
     // Asynchronous, so that a body may be wanted when the parser has stopped already.
     dependencies: [({ request }) => waitTurns(request.headers["x-turns"]).then(() => undefined)],
     body: anything,
-    handler: (body) => json(200, body ?? null),
+    handler: ({ body }) => json(200, body ?? null),
   });
   const all = [large, slow, echo, ...routes];
   return serveFor(scope, all, { maxInFlight: 10_000 });

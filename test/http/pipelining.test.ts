@@ -60,7 +60,7 @@ async function serveGated(scope: Scope, limits: Partial<Limits> = {}): Promise<G
     route({
       method: "GET",
       path: "/gated",
-      handler: (_body, context) => respond("gated", context),
+      handler: (_input, context) => respond("gated", context),
     }),
     route({ method: "POST", path: "/gated", body: anything, handler: respond }),
   ];
@@ -149,7 +149,7 @@ describe("requests that are pipelined", () => {
         route({
           method: "GET",
           path: "/",
-          handler: async (_body, context) => json(200, await handler(context)),
+          handler: async (_input, context) => json(200, await handler(context)),
         }),
       ],
       { maxInFlight: 1000 },

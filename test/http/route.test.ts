@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { object, string } from "../../src/http/model.ts";
+import { object, string } from "../../src/models/model.ts";
 import { json, type Reply } from "../../src/http/reply.ts";
 import { type Context, route } from "../../src/http/route.ts";
 
@@ -39,7 +39,7 @@ test("a handler's body has the type of its model: another member does not compil
     path: "/a",
     body: MODEL,
     // @ts-expect-error: the model has no such member
-    handler: (body) => json(200, body.other),
+    handler: ({ body }) => json(200, body.other),
   });
   assert.equal(made.path, "/a");
 });
@@ -49,7 +49,7 @@ test("a handler without a model has no body: a member of it does not compile", (
     method: "POST",
     path: "/a",
     // @ts-expect-error: there is no body
-    handler: (body) => json(200, body.status),
+    handler: ({ body }) => json(200, body),
   });
   assert.equal(made.body, undefined);
 });
@@ -58,7 +58,7 @@ test("a handler may take the context", () => {
   const made = route({
     method: "GET",
     path: "/a",
-    handler: (_body, { requestId }: Context) => json(200, requestId),
+    handler: (_input, { requestId }: Context) => json(200, requestId),
   });
   assert.equal(made.handler.length, 2);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { HttpError, json, type Reply } from "../../src/http/reply.ts";
-import { object, string } from "../../src/http/model.ts";
+import { object, string } from "../../src/models/model.ts";
 import { type Route, route } from "../../src/http/route.ts";
 import { createRouter, type Router } from "../../src/http/router.ts";
 

@@ -324,7 +324,7 @@ function swapCase(text: string): string {
 function etags(readFile: (name: string) => string): string[] {
   const context = { request: { headers: {} } } as Context;
   return docsRoutes(readFile).map(({ handler }) => {
-    const reply = handler(undefined, context);
+    const reply = handler({}, context);
     assert.ok(!(reply instanceof Promise));
     return reply.headers[reply.headers.indexOf("ETag") + 1] ?? "";
   });

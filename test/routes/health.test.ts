@@ -18,13 +18,13 @@ describe("the health route", () => {
   });
 
   test("is 200 while the service takes requests", async () => {
-    const reply = await healthRoute(() => false).handler(undefined, {} as Context);
+    const reply = await healthRoute(() => false).handler({}, {} as Context);
     assert.deepEqual([reply.status, reply.body], [200, '{"status":"ok"}']);
     assert.deepEqual(reply.headers, JSON_HEADERS);
   });
 
   test("is 503 when the service is about to stop", async () => {
-    const reply = await healthRoute(() => true).handler(undefined, {} as Context);
+    const reply = await healthRoute(() => true).handler({}, {} as Context);
     assert.deepEqual([reply.status, reply.body], [503, '{"status":"draining"}']);
     assert.deepEqual(reply.headers, JSON_HEADERS);
   });

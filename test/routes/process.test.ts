@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Problems } from "../../src/http/problems.ts";
+import { Problems } from "../../src/models/problems.ts";
 import type { Reply } from "../../src/http/reply.ts";
 import type { Context } from "../../src/http/route.ts";
 import { processRoute } from "../../src/routes/process.ts";
@@ -15,7 +15,7 @@ async function processed(
   delayMs = 0,
   context: Partial<Context> = {},
 ): Promise<Reply> {
-  return processRoute(guard, delayMs).handler({ status }, context as Context);
+  return processRoute(guard, delayMs).handler({ body: { status } }, context as Context);
 }
 
 test("the route is POST /process, with the guard as its dependency and a model", () => {

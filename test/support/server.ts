@@ -2,7 +2,7 @@ import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 
 import type { RequestRecord } from "../../src/http/exchange.ts";
-import type { Model } from "../../src/http/model.ts";
+import type { Model } from "../../src/models/model.ts";
 import { json } from "../../src/http/reply.ts";
 import { type Route, route } from "../../src/http/route.ts";
 import { createService, type Limits, type Service } from "../../src/http/server.ts";
@@ -80,5 +80,5 @@ export const echo: Route = route({
   method: "POST",
   path: "/echo",
   body: anything,
-  handler: (body) => json(200, body ?? null),
+  handler: ({ body }) => json(200, body ?? null),
 });

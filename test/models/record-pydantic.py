@@ -2,7 +2,7 @@
 
     python3 -m venv /tmp/record
     /tmp/record/bin/pip install fastapi==0.165.0 pydantic==2.14.4
-    /tmp/record/bin/python test/http/record-pydantic.py
+    /tmp/record/bin/python test/models/record-pydantic.py
 
 Each line holds the inputs for which a model has the same outcome: the texts of bodies, or the lists of
 texts of a query parameter. The outcome is a value or the problems; "(the input)" stands for the value

@@ -14,8 +14,8 @@ import {
   refine,
   string,
   union,
-} from "../../src/http/model.ts";
-import { type Location, Problems, type ValidationProblem } from "../../src/http/problems.ts";
+} from "../../src/models/model.ts";
+import { type Location, Problems, type ValidationProblem } from "../../src/models/problems.ts";
 
 /** The value of an input, or its problems. */
 interface Outcome<T> {

@@ -3,13 +3,18 @@ import type { Location, ProblemKind, Problems } from "./problems.ts";
 /** A JSON Schema (2020-12). */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What a value must be: a plain, frozen object. The functions of `model.ts` make them. */
+/** What a value must be: a plain, frozen object. The functions of this folder make them. */
 export interface Model<T> {
   /** The JSON Schema of the values. A schema with a title becomes a component in the document. */
   readonly schema: JsonSchema;
   readonly check: Check<T>;
   /** What an absent member or parameter becomes. Missing if it must be present. */
   readonly absent?: { readonly value: T };
+  /**
+   * Which texts of a repeated parameter its check gets: the last one, or all of them as a list.
+   * Missing if no text stands for a value, as for objects.
+   */
+  readonly texts?: "last" | "all";
 }
 
 /**
@@ -52,15 +57,18 @@ export function scalar<T>({ schema, problemOf, parse, parseProblem }: Scalar): M
     if (problem !== undefined) problems.add(problem, input, location);
     return value as T;
   };
-  return Object.freeze({ schema, check });
+  return Object.freeze({ schema, check, texts: "last" });
 }
 
 /** A condition, and the problem of values that do not meet it. */
-export type Rule<T> = readonly [isMet: (value: T) => boolean, problem: ProblemKind];
+export interface Rule<T> {
+  readonly isMet: (value: T) => boolean;
+  readonly problem: ProblemKind;
+}
 
 /** The problem of the first rule that a value does not meet. */
 export function findProblem<T>(rules: readonly Rule<T>[], value: T): ProblemKind | undefined {
-  for (const [isMet, problem] of rules) {
+  for (const { isMet, problem } of rules) {
     if (!isMet(value)) return problem;
   }
   return undefined;

@@ -6,7 +6,6 @@ import {
   boolean,
   integer,
   literal,
-  type Model,
   nullable,
   number,
   object,
@@ -15,7 +14,7 @@ import {
   string,
   union,
   type ValueOf,
-} from "../../src/http/model.ts";
+} from "../../src/models/model.ts";
 
 // `npm run check` compiles these assertions: each array of `true` has the type of its elements.
 
@@ -108,71 +107,6 @@ test("what may be absent has a question mark, in nested objects and with null, t
   assert.ok(same);
 });
 
-/** The names in braces of a path. */
-type Names<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
-  ? Name | Names<Rest>
-  : never;
-
-/** An endpoint as a route declares it, with the types that its handler gets. */
-interface Endpoint<
-  Path extends string,
-  Parameters extends Readonly<Record<Names<Path>, Model<unknown>>>,
-  Body,
-> {
-  readonly path: Path;
-  readonly parameters: Parameters;
-  readonly body: Model<Body>;
-  readonly handler: (
-    input: Flat<{ [K in keyof Parameters]: ValueOf<Parameters[K]> } & { body: Body }>,
-  ) => unknown;
-}
-
-function endpoint<
-  Path extends string,
-  Parameters extends Readonly<Record<Names<Path>, Model<unknown>>>,
-  Body,
->(declaration: Endpoint<Path, Parameters, Body>): string {
-  return declaration.path;
-}
-
-test("a handler has the types of models that are written in its declaration", () => {
-  endpoint({
-    path: "/jobs/{id}",
-    parameters: { id: string({ format: "uuid" }), limit: optional(integer(), 10) },
-    body: object({
-      name: string(),
-      mode: literal("fast", "safe"),
-      tags: optional(array(string()), []),
-      at: optional(nullable(number())),
-    }),
-    handler: (input) => {
-      const same: [
-        Same<
-          typeof input,
-          {
-            id: string;
-            limit: number;
-            body: { name: string; mode: "fast" | "safe"; tags: string[]; at?: number | null };
-          }
-        >,
-      ] = [true];
-      return same;
-    },
-  });
-  endpoint({
-    path: "/ranges",
-    parameters: {},
-    body: refine(object({ from: integer(), to: integer() }), ({ from, to }) => from <= to, "empty"),
-    handler: ({ body: { from, to } }) => (from satisfies number) + (to satisfies number),
-  });
-  endpoint({
-    path: "/things",
-    parameters: {},
-    body: union(object({ a: string() }, { title: "A" }), array(integer())),
-    handler: ({ body }) => (Array.isArray(body) ? body.length : body.a.length),
-  });
-});
-
 test("the compiler refuses what does not fit", () => {
   // @ts-expect-error: the default is not one of the literals
   optional(literal("a", "b"), "c");
@@ -190,7 +124,5 @@ test("the compiler refuses what does not fit", () => {
   object({ a: "string" });
   // @ts-expect-error: the value has no such member
   refine(object({ a: integer() }), ({ b }) => b > 0, "");
-  // @ts-expect-error: the parameter of the path is missing
-  endpoint({ path: "/jobs/{id}", parameters: {}, body: string(), handler: () => 1 });
-  assert.ok(endpoint);
+  assert.ok(optional);
 });

@@ -15,8 +15,8 @@ import {
   refine,
   string,
   union,
-} from "../../src/http/model.ts";
-import { Problems, type ValidationProblem } from "../../src/http/problems.ts";
+} from "../../src/models/model.ts";
+import { Problems, type ValidationProblem } from "../../src/models/problems.ts";
 import { root } from "../support/root.ts";
 
 /** A line of pydantic-cases.jsonl; record-pydantic.py says what it holds. */
@@ -131,7 +131,7 @@ const OTHER_TEXTS = {
   date: ["2020-01-01T00:00:00", "2020-01-01T00:00:00Z", "0000-01-01", "1577836800"],
 };
 
-const table = readFileSync(new URL("test/http/pydantic-cases.jsonl", root), "utf8")
+const table = readFileSync(new URL("test/models/pydantic-cases.jsonl", root), "utf8")
   .trimEnd()
   .split("\n")
   .map((line) => JSON.parse(line) as Line);

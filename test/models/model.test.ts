@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { type Model, object, string } from "../../src/http/model.ts";
-import { Problems, type ValidationProblem } from "../../src/http/problems.ts";
+import { type Model, object, string } from "../../src/models/model.ts";
+import { Problems, type ValidationProblem } from "../../src/models/problems.ts";
 
 const status = object({ status: string() });
 

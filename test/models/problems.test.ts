@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Problems } from "../../src/http/problems.ts";
+import { Problems } from "../../src/models/problems.ts";
 
 const SIZES: readonly (readonly [string, unknown, boolean])[] = [
   ["text of 1,024 bytes as JSON", "a".repeat(1022), true],
