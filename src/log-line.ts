@@ -19,12 +19,16 @@ export function responseLevel({ status, denied, isProbe }: RequestRecord): LineL
 /**
  * The line of a response, from its level on: a JSON object without its beginning, which is the
  * time. It is built by hand, since JSON.stringify would take several times as long. All of it is
- * printable ASCII.
+ * printable ASCII. `remote` is the client's address, if it is known and not the peer's.
  */
-export function responseLine(level: LineLevel, record: RequestRecord): string {
-  const { requestId, remote, method, path, key, denied, status, durationMs } = record;
+export function responseLine(
+  level: LineLevel,
+  record: RequestRecord,
+  remote: string | undefined = record.remote,
+): string {
+  const { requestId, method, path, key, denied, status, durationMs } = record;
   let line = `"level":"${level}","event":"request","request_id":${jsonString(requestId, redact)}`;
-  if (remote !== undefined) line += `,"remote":"${withoutMapping(remote)}"`;
+  if (remote !== undefined) line += `,"remote":"${remote}"`;
   if (method !== undefined) line += `,"method":"${method}"`;
   if (path !== undefined) line += `,"path":${jsonString(path, readablePath)}`;
   line += `,"status":${status},"duration_ms":${Math.round(durationMs * 10) / 10}`;
@@ -89,13 +93,6 @@ function withoutUserinfo(target: string): string {
   const upToSlash = /^[^/\\]*[/\\]+/.exec(upToAt)?.[0] ?? "";
   return upToSlash + target.slice(upToAt.length);
 }
-
-/** Writes an IPv4 address as such. A socket that listens on "::" has it mapped into IPv6. */
-function withoutMapping(address: string): string {
-  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
-}
-
-const MAPPED = "::ffff:";
 
 /** A text as JSON, after `clean`, which must leave short texts that match ORDINARY as they are. */
 function jsonString(text: string, clean: (text: string) => string): string {

@@ -1,3 +1,4 @@
+import { ClientAddresses } from "./client-address.ts";
 import type { ServerEvents } from "./http/connections.ts";
 import type { RequestRecord } from "./http/exchange.ts";
 import { LineBuffer, type LineKind, type LogSink } from "./log-buffer.ts";
@@ -31,15 +32,24 @@ export interface Log extends ServerEvents {
   readonly flush: () => void;
 }
 
+/** What a log goes by besides its level. */
+export interface LogOptions {
+  /** No single write has more bytes, unless one line does. */
+  readonly maxWriteLength?: number | undefined;
+  /** The proxies whose X-Forwarded-For is believed: see ClientAddresses. */
+  readonly trustedProxies?: readonly string[];
+}
+
 /**
  * A log of one level on a sink. It neither stops nor slows the service. While the reader of the
  * sink is behind, at most 1 MiB waits; lines past that are dropped and counted. Callers without a
- * key can fill only half of it. No single write is longer than `maxWriteLength`, unless one line
- * is.
+ * key can fill only half of it.
  *
  * No body and no query ever comes here, and no key: whatever looks like one is replaced.
  */
-export function createLog(level: LogLevel, sink: LogSink, maxWriteLength = Infinity): Log {
+export function createLog(level: LogLevel, sink: LogSink, options: LogOptions = {}): Log {
+  const { maxWriteLength = Infinity, trustedProxies = [] } = options;
+  const addresses = new ClientAddresses(trustedProxies);
   const buffer = new LineBuffer(sink, maxWriteLength);
   const isLogged = (line: LineLevel): boolean => SEVERITY[line] <= SEVERITY[level];
   const event: Log["event"] = (lineLevel, name, fields = {}) => {
@@ -49,7 +59,8 @@ export function createLog(level: LogLevel, sink: LogSink, maxWriteLength = Infin
   const response = (record: RequestRecord): void => {
     const lineLevel = responseLevel(record);
     if (!isLogged(lineLevel) || !buffer.admits(kindOf(record))) return;
-    buffer.append(responseLine(lineLevel, record));
+    const remote = addresses.find(record.remote, record.forwardedFor);
+    buffer.append(responseLine(lineLevel, record, remote));
   };
   return {
     response: level === "silent" ? undefined : response,

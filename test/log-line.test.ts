@@ -212,16 +212,11 @@ describe("a userinfo", () => {
   });
 });
 
-test("an IPv4 address is written as such", () => {
-  const rows = [
-    ["::ffff:127.0.0.1", "127.0.0.1"],
-    ["::ffff:192.0.2.255", "192.0.2.255"],
-    ["127.0.0.1", "127.0.0.1"],
-    ["::1", "::1"],
-    ["::fffe:1:2", "::fffe:1:2"],
-    ["2001:db8::ffff:1", "2001:db8::ffff:1"],
-  ] as const;
-  for (const [remote, logged] of rows) assert.equal(read({ remote })["remote"], logged);
+test("the address is the client's if it is known, else the peer's, if there is one", () => {
+  const line = responseLine("info", RECORD, "2001:db8::1");
+  assert.equal(parse(line)["remote"], "2001:db8::1");
+  assert.equal(read({})["remote"], "192.0.2.1");
+  assert.ok(!("remote" in read({ remote: undefined })));
 });
 
 test("a path is cut to 256 characters, whatever they are", () => {

@@ -178,7 +178,7 @@ describe("a log", () => {
 
   test("keeps lines whole and in order, in writes that a pipe takes as one", async () => {
     const stream = new LogStream();
-    const log = createLog("info", createStreamSink(stream), PIPE_BUF);
+    const log = createLog("info", createStreamSink(stream), { maxWriteLength: PIPE_BUF });
     const numbers = Array.from({ length: 500 }, (_, index) => index);
     for (const i of numbers) log.event("info", "e", { i, text: "a".repeat(i) });
     await untilWritten();
@@ -192,7 +192,7 @@ describe("a log", () => {
   test("drops lines while more than 1 MiB waits, and says how many", async () => {
     const stream = new LogStream();
     stream.isHeld = true;
-    const log = createLog("info", createStreamSink(stream), PIPE_BUF);
+    const log = createLog("info", createStreamSink(stream), { maxWriteLength: PIPE_BUF });
     const text = "a".repeat(1000);
     for (let i = 0; i < 5000; i += 1) {
       log.event("info", "e", { i, text });

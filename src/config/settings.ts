@@ -18,6 +18,7 @@ import {
   type SettingsReader,
   type Variable,
 } from "./reader.ts";
+import { readTrustedProxies } from "./trusted-proxies.ts";
 
 /** How the service is to run. */
 export interface Settings extends Limits {
@@ -25,6 +26,8 @@ export interface Settings extends Limits {
   readonly host: string;
   /** PORT: 0 means any free port. */
   readonly port: number;
+  /** TRUSTED_PROXIES: whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** WORKERS: how many processes serve requests. With 1, the program itself does. */
   readonly workers: number;
   /** LOG_LEVEL: the least severe level that is logged. */
@@ -209,6 +212,7 @@ function readSettings(reader: SettingsReader): Settings {
   const settings: Settings = {
     host: readHost(reader),
     port: readNumber(reader, NUMBERS.port),
+    trustedProxies: readTrustedProxies(reader),
     workers: readWorkers(reader),
     logLevel: readChoice(reader, { name: "LOG_LEVEL", fallback: "info", choices: LOG_LEVELS }),
     docs: readChoice(reader, { name: "DOCS", fallback: "on", choices: ["on", "off"] }) === "on",

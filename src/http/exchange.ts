@@ -9,8 +9,10 @@ import type { Context } from "./route.ts";
 /** One response, for the log. Bytes that were not a request have no `method` and no `path`. */
 export interface RequestRecord {
   readonly requestId: string;
-  /** The peer's address. */
+  /** The peer's address; undefined on a Unix socket. */
   readonly remote: string | undefined;
+  /** The value of its X-Forwarded-For fields, joined with commas: anyone can write one. */
+  readonly forwardedFor?: string | undefined;
   readonly method?: string | undefined;
   /** The path as received, without its query. */
   readonly path?: string;
@@ -118,6 +120,8 @@ export class Exchange implements Pending {
     return {
       requestId: this.requestId,
       remote: this.connection.remoteAddress,
+      // node:http joins several fields.
+      forwardedFor: this.request.headers["x-forwarded-for"] as string | undefined,
       method: this.request.method,
       path: this.path,
       key: this.context.key,

@@ -37,7 +37,9 @@ export async function serve(showHint: boolean): Promise<void> {
   const configuration = configure(now);
   const { settings, keys, warnings } = configuration;
   const hasWorkers = settings.workers > 1;
-  const log = createLog(settings.logLevel, createLogSink(), hasWorkers ? PIPE_BUF : undefined);
+  const { logLevel, trustedProxies } = settings;
+  const maxWriteLength = hasWorkers ? PIPE_BUF : undefined;
+  const log = createLog(logLevel, createLogSink(), { maxWriteLength, trustedProxies });
   log.warn(versionWarnings());
   log.warn(warnings);
   const instance = createInstanceOrPool(configuration, log);

@@ -52,7 +52,8 @@ class PoolWorker {
   }
 
   async #start({ settings, keys }: ServeMessage): Promise<void> {
-    const log = createLog(settings.logLevel, createLogSink(), PIPE_BUF);
+    const { logLevel, trustedProxies } = settings;
+    const log = createLog(logLevel, createLogSink(), { maxWriteLength: PIPE_BUF, trustedProxies });
     this.#instance = createInstance(settings, keys, log);
     this.#shutdown = new Shutdown(this.#instance, log);
     this.#shutdown.handleUncaughtErrors();

@@ -44,7 +44,7 @@ const COMPARISONS: readonly Comparison[] = [
     first: [`!${firstKey.slice(1)}`],
     second: [`${firstKey.slice(0, -1)}!`],
     tolerance: 1,
-    leaky: (presented) => presented === firstKey,
+    leaky: isEqualByteByByte,
   },
   {
     title: "first key of the file, last key",
@@ -88,6 +88,14 @@ export function main(): boolean {
   const isAsExpected = results.every((result) => result);
   console.log(isAsExpected ? "only the leaky variants leak" : "NOT AS EXPECTED");
   return isAsExpected;
+}
+
+/** A comparison that stops at the first difference. */
+function isEqualByteByByte(presented: string): boolean {
+  for (let i = 0; i < firstKey.length; i += 1) {
+    if (presented.charCodeAt(i) !== firstKey.charCodeAt(i)) return false;
+  }
+  return presented.length === firstKey.length;
 }
 
 /** Measures and prints one line. */

@@ -11,6 +11,7 @@ import { tempDirectory } from "../support/temp.ts";
 const DEFAULTS: Settings = {
   host: "127.0.0.1",
   port: 8000,
+  trustedProxies: [],
   workers: 1,
   logLevel: "info",
   docs: true,
@@ -40,6 +41,7 @@ const GOOD: readonly (readonly [name: string, value: string, expected: Partial<S
   ["PORT", "0", { port: 0 }],
   ["PORT", "65535", { port: 65_535 }],
   ["PORT", "08000", { port: 8000 }],
+  ["TRUSTED_PROXIES", "10.0.0.0/8, unix", { trustedProxies: ["10.0.0.0/8", "unix"] }],
   ["WORKERS", "1024", { workers: 1024 }],
   ["WORKERS", "auto", { workers: availableParallelism() }],
   ["LOG_LEVEL", "error", { logLevel: "error" }],

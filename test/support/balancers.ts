@@ -9,7 +9,7 @@ import { tempDirectory } from "./temp.ts";
 import { findTool } from "./tools.ts";
 import { until } from "./wait.ts";
 
-/** A balancer with its published configuration. */
+/** A balancer with its configuration. */
 export interface Balancer {
   /** Its program, and the package that has it. */
   readonly name: "nginx" | "haproxy";
@@ -27,7 +27,8 @@ export const COPY_PORTS: readonly number[] = [8001, 8002];
 const EXAMPLES = join(repository, "src/process/examples");
 
 /** What the configuration of a distribution has around the files of conf.d. */
-const NGINX_CONF = `daemon off;
+export function nginxConf(content: string): string {
+  return `daemon off;
 pid nginx.pid;
 error_log stderr crit;
 worker_processes 2;
@@ -39,9 +40,10 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  include "${join(EXAMPLES, "nginx.conf")}";
+  ${content}
 }
 `;
+}
 
 /** nginx and HAProxy, each with its file in src/process/examples/ as it is. */
 export const BALANCERS: readonly Balancer[] = [
@@ -49,7 +51,7 @@ export const BALANCERS: readonly Balancer[] = [
     name: "nginx",
     port: 8080,
     args: (directory) => ["-p", directory, "-c", "nginx.conf", "-e", "stderr"],
-    files: { "nginx.conf": NGINX_CONF },
+    files: { "nginx.conf": nginxConf(`include "${join(EXAMPLES, "nginx.conf")}";`) },
   },
   {
     name: "haproxy",
