@@ -77,7 +77,11 @@ async function send(form, signal) {
     const lines = [...response.headers].map((field) => field.join(": "));
     const headers = [element("h4", "Headers"), element("pre", lines.join("\n"))];
     place.replaceChildren(...statusElements(form, response, time), ...body, ...headers);
-    for (const text of place.querySelectorAll("pre")) makeCopyable(text, "response");
+    for (const text of place.querySelectorAll("pre")) {
+      // A long one scrolls.
+      text.tabIndex = 0;
+      makeCopyable(text, "response");
+    }
   } catch {
     if (signal.aborted) return;
     const problem = "No response: the service can't be reached, or the connection broke.";
@@ -123,12 +127,11 @@ async function bodyElements(content) {
   const text = pretty(await content.text());
   if (!text) return [];
   const shown = element("pre", text.slice(0, SHOWN));
-  shown.tabIndex = 0;
   if (text.length <= SHOWN) return [shown];
   const note = element("p", `The first ${SHOWN} of ${text.length} characters. `);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
-  link.download = "response.json";
+  link.download = `response.${content.type.split(/\W/)[1]}`;
   link.textContent = "Download";
   note.append(link);
   return [note, shown];

@@ -98,6 +98,7 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
       await page.show(jobs);
       await browser.run("document.documentElement.style.fontSize = arguments[0]", size);
       assert.ok((await browser.run<number>(WIDTH)) <= width);
+      assert.deepEqual(await browser.run(UNREACHABLE), []);
       const outside = await browser.run(`
         return [...document.querySelectorAll("form [data-in]")]
           .filter((field) => field.getBoundingClientRect().right > innerWidth).length;
@@ -112,6 +113,7 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
       assert.ok((await browser.run<number>(WIDTH)) <= width);
       await page.useKey(KEY);
       await page.send(`{"status":["${"x".repeat(300)}"]}`, /422/);
+      assert.deepEqual(await browser.run(UNREACHABLE), []);
       assert.ok((await browser.run<number>(WIDTH)) <= width);
     });
   }
@@ -158,6 +160,20 @@ describe("the look of the docs page in Chromium", { timeout: 240_000 }, () => {
 });
 
 const WIDTH = "return document.documentElement.scrollWidth";
+
+/** The boxes that scroll, and that the keyboard does not reach. */
+const UNREACHABLE = `
+  const isScrolled = (each) => {
+    const { overflowX, overflowY } = getComputedStyle(each);
+    const isWide = each.scrollWidth > each.clientWidth && overflowX !== "visible";
+    const isHigh = each.scrollHeight > each.clientHeight && overflowY !== "visible";
+    return isWide || isHigh;
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((each) => each.checkVisibility() && isScrolled(each))
+    .filter((each) => each.tabIndex < 0 && !each.querySelector("a, button"))
+    .map((each) => each.outerHTML.slice(0, 80));
+`;
 
 /** Counts the controls and links up to an element, in the document's order. */
 const COUNT_STOPS = `

@@ -290,7 +290,9 @@ describe("the docs page in Chromium", { timeout: 240_000 }, () => {
     const items = Array.from({ length: 12_000 }, (_, id) => ({ id, text }));
     const large = JSON.stringify({ items });
     assert.ok(large.length > 1_200_000);
-    proxy.handlers.set("/process", (_request, response) => void response.end(large));
+    proxy.handlers.set("/process", (_request, response) => {
+      response.writeHead(200, { "Content-Type": "application/json" }).end(large);
+    });
     const pretty = JSON.stringify(JSON.parse(large), null, 2);
     const note = new RegExp(`The first 20000 of ${pretty.length} characters\\.`);
     const longest: number[] = [];
