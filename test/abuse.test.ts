@@ -78,6 +78,10 @@ describe("under abuse", { concurrency: 4 }, () => {
     assertHolds(await memory.unreadResponses(t, { connections: 50, limitMiB: LIMIT_MIB }));
   });
 
+  test("20 pipelines whose responses are read take little memory", async (t) => {
+    assertHolds(await memory.readResponses(t, { connections: 20, limitMiB: 200 }, 500));
+  });
+
   test("of 30 bodies that lack a byte, as many are held as there is memory for", async (t) => {
     const attack = { connections: 30, allowed: 8, limitMiB: LIMIT_MIB };
     assertHolds(await memory.unfinishedBodies(t, attack));

@@ -44,6 +44,8 @@ export class Connection {
   #open: Pending[] = NONE_OPEN;
   /** Bytes behind those that have been read, but that the parser has not got yet. */
   #heldBack: Buffer | undefined = undefined;
+  /** The parser may have them as soon as the client has read more of its responses. */
+  #awaitsReader = false;
   /** The last response has been decided on: whatever else arrives is ignored. */
   #isClosing = false;
   /** While lingering: how many bytes may have been read in all. */
@@ -73,10 +75,17 @@ export class Connection {
     return latest?.request.complete === false ? latest : undefined;
   }
 
-  /** Whether the parser must stop: 64 requests are open, or no one will get a response. */
-  get isFull(): boolean {
+  /**
+   * Whether the parser must stop behind a request that has arrived: 4 more are open than in the
+   * turn before, or no one will get a response.
+   */
+  get mustStop(): boolean {
+    if (this.socket.destroyed) return true;
+    // What follows is ignored, unless it is the body of the last request.
+    if (this.#isClosing) return false;
+    // A request is open at least until the end of its turn.
     this.forgetWritten();
-    return this.#open.length >= MAX_OPEN || this.socket.destroyed;
+    return this.#open.length % REQUESTS_PER_TURN === 0;
   }
 
   /** Whether no request has arrived after this one. */
@@ -92,8 +101,8 @@ export class Connection {
   }
 
   /**
-   * The parser has stopped at `bytesParsed` in `bytes`, because the connection is full. Keeps the
-   * rest and reads no further until the requests before have their responses.
+   * The parser has stopped at `bytesParsed` in `bytes`. Keeps the rest and reads no further: until
+   * the next turn, or, if 64 requests are open, until those before have their responses.
    */
   holdBack(bytes: Buffer, bytesParsed: number): void {
     if (this.#isClosing) {
@@ -101,13 +110,12 @@ export class Connection {
       return;
     }
     this.socket.pause();
-    // node:http resumes the socket when responses have been sent, or a body is wanted. What it read
-    // then would overtake what is held back.
-    this.socket.resume = () => this.socket;
+    this.socket.resume = () => this.#resume();
     if (this.#heldBack === undefined) {
       this.#heldBack = bytes.subarray(bytesParsed);
       // The body of the latest request may be among these bytes: wait for the one before.
-      this.#open.at(-2)?.response.once("close", () => this.#release());
+      if (this.#open.length < MAX_OPEN) this.#releaseNextTurn();
+      else this.#open.at(-2)?.response.once("close", () => this.#release());
     } else {
       // Read before the pause took effect. The parser was not given them.
       this.#heldBack = Buffer.concat([this.#heldBack, bytes]);
@@ -231,28 +239,44 @@ export class Connection {
     this.socket.destroy();
   }
 
-  /** Goes on with the bytes that were held back. */
+  /**
+   * Stands for the socket's own resume() while bytes are held back. node:http calls it when
+   * responses have been sent, or a body is wanted. What was read then would overtake these bytes.
+   */
+  #resume(): Socket {
+    if (this.#awaitsReader) this.#releaseNextTurn();
+    this.#awaitsReader = false;
+    return this.socket;
+  }
+
+  #releaseNextTurn(): void {
+    setImmediate(() => this.#release());
+  }
+
+  /** Goes on with the bytes that were held back, if the client reads its responses. */
   #release(): void {
-    if (this.#heldBack === undefined || this.#isClosing) return;
     const bytes = this.#heldBack;
+    if (bytes === undefined || this.#isClosing) return;
+    this.#awaitsReader = isPausedByNode(this.socket);
+    if (this.#awaitsReader) return;
     this.forgetWritten();
-    this.#endHoldingBack();
+    this.#heldBack = undefined;
     resumeParser(this.socket, bytes);
-    // It may have stopped again, or node:http may wait until the client reads.
-    if (this.#heldBack === undefined && !isPausedByNode(this.socket)) this.socket.resume();
+    if (this.#heldBack === undefined) this.#endHoldingBack();
     this.#settle();
   }
 
   /** Reads on, so that closing does not reset the connection. */
   #dropHeldBack(): void {
+    this.#heldBack = undefined;
     this.#endHoldingBack();
-    this.socket.resume();
     this.#settle();
   }
 
+  /** Lets the socket read on, unless node:http waits until the client reads. */
   #endHoldingBack(): void {
-    this.#heldBack = undefined;
     delete (this.socket as Partial<Socket>).resume;
+    if (!isPausedByNode(this.socket)) this.socket.resume();
   }
 
   /** Closes the write side and reads on for a while, so that the client can read its response. */
@@ -268,6 +292,12 @@ export class Connection {
 
 /** How many requests of one connection may be open at once. */
 const MAX_OPEN = 64;
+
+/**
+ * After how many requests a connection lets others have their turn. One read may hold 2,000, and
+ * what has been made for a request is garbage only after the turn. A divisor of MAX_OPEN.
+ */
+const REQUESTS_PER_TURN = 4;
 
 /** What an open request takes in memory, about. */
 const REQUEST_BYTES = 8192;

@@ -49,7 +49,7 @@ export class Connections {
     const connection = new Connection(socket, this.#pipelineBudget);
     this.#connections.set(socket, connection);
     this.#accepted += 1;
-    stopParserIf(socket, () => connection.isFull);
+    stopParserIf(socket, () => connection.mustStop);
     socket.on("close", () => {
       this.#connections.delete(socket);
       connection.close();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, test } from "node:test";
 
 import { MemoryBudget } from "../../src/http/budget.ts";
@@ -106,60 +107,87 @@ const POLICY: SweepPolicy = {
   isPastDeadline: false,
 };
 
-describe("bytes that are held back", () => {
+/** How many requests may be open at once. */
+const MAX_OPEN = 64;
+
+/** A connection with as many open requests as may be, which holds back these bytes. */
+function holdBack(text: string): Fakes {
+  const fakes = connect(largeBudget(), MAX_OPEN);
+  fakes.connection.holdBack(Buffer.from(text), 0);
+  return fakes;
+}
+
+describe("bytes that are held back behind 64 requests", () => {
   test("are read on when the request before the latest has its response", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
+    const { socket, connection, pendings } = connect(largeBudget(), MAX_OPEN);
     connection.holdBack(Buffer.from("abc"), 1);
     assert.equal(socket.isPaused, true);
+    for (const pending of pendings.filter((_, index) => index !== MAX_OPEN - 2)) pending.close();
     assert.deepEqual(socket.parsed, []);
-    pendings[1]?.close();
-    assert.deepEqual(socket.parsed, []);
-    pendings[0]?.close();
+    pendings.at(-2)?.close();
     assert.deepEqual([socket.parsed, socket.isPaused], [["bc"], false]);
   });
 
   test("are read on in their order with those read before the pause took effect", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 1);
+    const { socket, connection, pendings } = holdBack("abc");
     connection.holdBack(Buffer.from("def"), 0);
     connection.holdBack(Buffer.from("g"), 0);
-    pendings[0]?.close();
-    assert.deepEqual(socket.parsed, ["bcdefg"]);
+    pendings.at(-2)?.close();
+    assert.deepEqual(socket.parsed, ["abcdefg"]);
   });
 
-  test("may be held back again, and then the socket stays paused", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    socket.once("data", (bytes: Buffer) => connection.holdBack(bytes, 1));
-    connection.holdBack(Buffer.from("abc"), 0);
-    pendings[0]?.close();
+  test("may be held back again, and then nothing has resumed the socket", () => {
+    const { socket, connection, pendings } = holdBack("abc");
+    let isPausedWhileParsing = false;
+    socket.once("data", (bytes: Buffer) => {
+      // As node:http does when a request has its response.
+      socket.resume();
+      isPausedWhileParsing = socket.isPaused;
+      connection.holdBack(bytes, 1);
+    });
+    pendings.at(-2)?.close();
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], true]);
-    pendings[0]?.close();
+    assert.equal(isPausedWhileParsing, true);
+    pendings.at(-2)?.close();
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc", "bc"], false]);
   });
 
   test("are not overtaken: no one else can resume the socket", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 0);
+    const { socket, pendings } = holdBack("abc");
     socket.resume();
     assert.equal(socket.isPaused, true);
-    pendings[0]?.close();
+    pendings.at(-2)?.close();
     assert.equal(socket.isPaused, false);
     socket.pause();
     socket.resume();
     assert.equal(socket.isPaused, false);
   });
 
-  test("leave the socket paused if node:http waits for the client to read", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 0);
+  test("wait while node:http waits for the client to read", async () => {
+    const { socket, pendings } = holdBack("abc");
     Object.assign(socket, { _paused: true });
-    pendings[0]?.close();
+    pendings.at(-2)?.close();
+    await nextTurn();
+    assert.deepEqual([socket.parsed, socket.isPaused], [[], true]);
+    Object.assign(socket, { _paused: false });
+    socket.resume();
+    assert.deepEqual([socket.parsed, socket.isPaused], [[], true], "node:http may be parsing");
+    await nextTurn();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], false]);
+  });
+
+  test("leave the socket paused if node:http begins to wait for the client", () => {
+    const { socket, pendings } = holdBack("abc");
+    socket.once("data", () => Object.assign(socket, { _paused: true }));
+    pendings.at(-2)?.close();
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], true]);
+    Object.assign(socket, { _paused: false });
+    socket.resume();
+    assert.equal(socket.isPaused, false);
   });
 
   test("are a request that is due: the connection is not idle", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 0);
+    const { socket, connection, pendings } = holdBack("abc");
     for (const pending of pendings) pending.finish(connection);
     assert.equal(connection.sweep(performance.now() + 1_000_000, POLICY), true);
     assert.equal(socket.destroyed, false);
@@ -174,24 +202,40 @@ describe("bytes that are held back", () => {
   });
 
   test("are ignored behind a response that closes the connection", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 0);
+    const { socket, connection, pendings } = holdBack("abc");
     connection.closeAfterResponse();
-    pendings[0]?.close();
+    pendings.at(-2)?.close();
     assert.deepEqual(socket.parsed, []);
-    const other = connect(largeBudget(), 2);
+    const other = connect(largeBudget(), MAX_OPEN);
     other.connection.closeAfterResponse();
     other.connection.holdBack(Buffer.from("abc"), 0);
     assert.equal(other.socket.isPaused, false);
   });
 
   test("are dropped when the socket closes", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.holdBack(Buffer.from("abc"), 0);
+    const { socket, connection, pendings } = holdBack("abc");
     connection.close();
-    pendings[0]?.close();
+    pendings.at(-2)?.close();
     assert.deepEqual(socket.parsed, []);
     assert.ok(pendings.every(({ isAbandoned }) => isAbandoned));
+  });
+});
+
+describe("bytes that are held back behind fewer requests", () => {
+  test("are read on in the next turn", async () => {
+    const { socket, connection } = connect(largeBudget(), 8);
+    connection.holdBack(Buffer.from("abc"), 1);
+    assert.deepEqual([socket.parsed, socket.isPaused], [[], true]);
+    await nextTurn();
+    assert.deepEqual([socket.parsed, socket.isPaused], [["bc"], false]);
+  });
+
+  test("are dropped when the socket closes before", async () => {
+    const { socket, connection } = connect(largeBudget(), 8);
+    connection.holdBack(Buffer.from("abc"), 0);
+    connection.close();
+    await nextTurn();
+    assert.deepEqual(socket.parsed, []);
   });
 });
 
@@ -201,7 +245,7 @@ describe("the budget of a connection", () => {
     assert.equal(socket.destroyed, false);
     connection.add(new FakePending());
     assert.deepEqual(
-      [socket.destroyed, connection.isClosing, connection.isFull],
+      [socket.destroyed, connection.isClosing, connection.mustStop],
       [true, true, true],
     );
   });
@@ -220,12 +264,12 @@ describe("the budget of a connection", () => {
     assert.deepEqual([budget.has(3 * 8192), budget.has(3 * 8192 + 1)], [true, false]);
   });
 
-  test("counts bytes that are held back, until they are read", () => {
+  test("counts bytes that are held back, until they are read", async () => {
     const budget = new MemoryBudget(8192 + 10);
-    const { socket, connection, pendings } = connect(budget, 2);
+    const { socket, connection } = connect(budget, 2);
     connection.holdBack(Buffer.from("0123456789abc"), 3);
     assert.deepEqual([socket.destroyed, budget.has(1)], [false, false]);
-    pendings[0]?.close();
+    await nextTurn();
     assert.deepEqual([budget.has(10), budget.has(11)], [true, false]);
     connection.holdBack(Buffer.from("0123456789a"), 0);
     assert.equal(socket.destroyed, true);
@@ -244,22 +288,39 @@ describe("the budget of a connection", () => {
 });
 
 test("a connection forgets requests in their order, when they are complete and written", () => {
-  const { connection, pendings } = connect(largeBudget(), 64);
-  assert.equal(connection.isFull, true);
+  const { connection, pendings } = connect(largeBudget(), MAX_OPEN);
+  assert.equal(connection.mustStop, true);
   pendings[1]?.finish(connection);
-  assert.equal(connection.isFull, true);
+  assert.equal(connection.mustStop, true);
   const [first] = pendings as [FakePending];
   first.hasEnded = true;
-  assert.equal(connection.isFull, true, "its response is not written yet");
+  assert.equal(connection.mustStop, true, "its response is not written yet");
   first.finish();
   Object.assign(first.request, { complete: false });
-  assert.equal(connection.isFull, true, "its body is still arriving");
+  assert.equal(connection.mustStop, true, "its body is still arriving");
   Object.assign(first.request, { complete: true });
-  assert.equal(connection.isFull, false);
+  assert.equal(connection.mustStop, false);
   connection.add(new FakePending());
-  assert.equal(connection.isFull, false);
+  assert.equal(connection.mustStop, false);
   connection.add(new FakePending());
-  assert.equal(connection.isFull, true);
+  assert.equal(connection.mustStop, true);
+});
+
+test("the parser must stop behind each fourth request, but not before a last one's body", () => {
+  const { socket, connection } = connect(largeBudget(), 0);
+  const stops: number[] = [];
+  for (let count = 1; count <= MAX_OPEN; count += 1) {
+    connection.add(new FakePending());
+    if (connection.mustStop) stops.push(count);
+  }
+  assert.deepEqual(
+    stops,
+    Array.from({ length: 16 }, (_, index) => 4 * (index + 1)),
+  );
+  connection.closeAfterResponse();
+  assert.equal(connection.mustStop, false);
+  socket.destroy();
+  assert.equal(connection.mustStop, true);
 });
 
 test("an idle connection stays for its time while draining, but not past the deadline", () => {

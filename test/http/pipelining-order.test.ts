@@ -72,6 +72,23 @@ test("requests behind the 64th keep their order when large responses have been s
   );
 });
 
+/** A request whose options say that it is the last one. Node 20 overlooks it because of the tab. */
+const LAST = ["Connection: close\t"] as const;
+
+describe("the body of the last request of a connection", { concurrency: 4 }, () => {
+  for (const before of [0, 6, 7, 8, 62, 63, 64]) {
+    test(`arrives although ${before} others and their bytes come before it`, async (t) => {
+      const service = await serve(t);
+      const others = get("/slow", ["X-Turns: 3"]).repeat(before);
+      const last = postEcho('"last"', "X-Turns: 3", ...LAST);
+      const client = await open(service.port, `${others}${last}${get("/slow")}`);
+      await client.untilClosed();
+      assert.equal(client.responses.length, before + 1);
+      assert.equal(client.responses.at(-1)?.body, '"last"');
+    });
+  }
+});
+
 /** Numbers from 0 up to a limit, the same ones for a seed (a linear congruential generator). */
 function randomNumbers(seed: number): (limit: number) => number {
   let state = seed;

@@ -43,6 +43,8 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     memory.unreadResponses(scope, { connections: 200, limitMiB: WITHOUT_KEY_MIB }),
   "2,000 pipelines whose responses are not read": (scope) =>
     memory.unreadResponses(scope, { connections: 2000, limitMiB: WITHOUT_KEY_MIB }),
+  "200 pipelines whose responses are read": (scope) =>
+    memory.readResponses(scope, { connections: 200, limitMiB: WITHOUT_KEY_MIB }, 10_000),
   "600 bodies of 1 MiB without the last byte": (scope) =>
     memory.unfinishedBodies(scope, { connections: 600, allowed: 64, limitMiB: WITH_KEY_MIB }),
   "10,000 requests on one connection": (scope) => memory.longPipeline(scope, 10_000, WITH_KEY_MIB),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Client, countBy, open, openMany, statusOf, untilAnswered } from "./client.ts";
@@ -308,6 +308,27 @@ export async function sendMany(
   }
   for (const { socket } of clients) socket.destroy();
   return countBy(statuses.slice(0, requests));
+}
+
+/**
+ * Pipelines requests on many connections for as long as the service takes them, and reads the
+ * responses. The paths are long and quoted, which makes long lines of the log.
+ */
+export function startFlood(scope: Scope, port: number, connections: number): () => void {
+  const bytes = get(`/${'"'.repeat(255)}`).repeat(230);
+  const sockets = Array.from({ length: connections }, () => {
+    const socket = connect(port, "127.0.0.1").resume().unref();
+    const send = (): void => {
+      while (socket.writable && socket.write(bytes));
+    };
+    socket.on("error", () => {});
+    return socket.on("connect", send).on("drain", send);
+  });
+  const stop = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  scope.after(stop);
+  return stop;
 }
 
 /** The median time of a good request on a connection of its own, in ms. */

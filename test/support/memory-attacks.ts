@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   countOf,
@@ -7,6 +8,7 @@ import {
   isToldToRetry,
   type Measurement,
   PROBE_MS,
+  startFlood,
   untilGone,
 } from "./attacks.ts";
 import { type Client, open, openMany, statusOf, untilAnswered } from "./client.ts";
@@ -66,6 +68,24 @@ export async function unreadResponses(
   const program = await startInShell(scope, EXEC);
   await openUnread(scope, program.port, connections, get("/docs").repeat(2000));
   const failures = await failuresAmong(20, program.port, get("/health"));
+  return [{ what: "MiB at the peak", value: peakMiB(program.pid), limit: limitMiB }, failures];
+}
+
+/**
+ * Connections that pipeline requests without a key and read the responses. Meanwhile, and for
+ * `holdMs` at least, others are served.
+ */
+export async function readResponses(
+  scope: Scope,
+  { connections, limitMiB }: MemoryAttack,
+  holdMs: number,
+): Promise<Measurement[]> {
+  const program = await startInShell(scope, EXEC);
+  const stop = startFlood(scope, program.port, connections);
+  const hold = sleep(holdMs);
+  const failures = await failuresAmong(20, program.port, get("/health"));
+  await hold;
+  stop();
   return [{ what: "MiB at the peak", value: peakMiB(program.pid), limit: limitMiB }, failures];
 }
 
