@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 
 import { json } from "../../src/http/reply.ts";
 import { type Route, route } from "../../src/http/route.ts";
-import { open } from "../support/client.ts";
+import { type Client, open } from "../support/client.ts";
 import { get, postChunks, postEcho } from "../support/requests.ts";
 import type { Scope } from "../support/scope.ts";
 import { anything, serveFor, type TestService } from "../support/server.ts";
@@ -70,6 +70,28 @@ test("requests behind the 64th keep their order when large responses have been s
     client.responses.map(({ headers }) => headers["x-request-id"]),
     ids,
   );
+});
+
+test("another connection has its turn before all requests of one read are served", async (t) => {
+  const paths: string[] = [];
+  let other: Client | undefined;
+  const note = route({
+    method: "GET",
+    path: "/note",
+    handler: (_input, { requestId }) => {
+      paths.push(requestId);
+      // It is in the server's queue before the next turn.
+      if (paths.length === 1) other?.send(get("/note", ["X-Request-Id: other"]));
+      return json(200, "");
+    },
+  });
+  const service = await serveFor(t, [note]);
+  other = await open(service.port);
+  const client = await open(service.port, get("/note").repeat(1000));
+  await client.untilResponses(1000);
+  await other.untilResponses(1);
+  const position = paths.indexOf("other");
+  assert.ok(position < 500, `it was served as number ${position + 1} of ${paths.length}`);
 });
 
 /** A request whose options say that it is the last one. Node 20 overlooks it because of the tab. */
