@@ -16,9 +16,9 @@ import { root } from "./support/root.ts";
 
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
-  ["models", "problems base formats string number object array choice model paths"],
-  ["http", "reply route head parse-error router budget node-internals connection exchange"],
-  ["http", "json body send connections flow server"],
+  ["models", "problems base formats string number object array choice model paths parameters"],
+  ["http", "reply route head parse-error table router budget node-internals connection exchange"],
+  ["http", "json body stream send connections flow server"],
   [".", "client-address log-line log-buffer log"],
   ["auth", "keygen-command key-index keys security"],
   ["config", "file dotenv reader host trusted-proxies env-file keys-file keygen key-sources"],
@@ -40,8 +40,15 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/http/": {
     "node:buffer": ["isUtf8"],
     "node:crypto": ["randomBytes"],
-    "node:http": ["METHODS", "STATUS_CODES", "createServer"],
+    "node:http": [
+      "METHODS",
+      "STATUS_CODES",
+      "createServer",
+      "validateHeaderName",
+      "validateHeaderValue",
+    ],
     "node:net": ["Server"],
+    "node:stream": ["Readable"],
     "node:timers/promises": ["setImmediate", "setTimeout"],
   },
   "src/client-address.ts": { "node:net": ["BlockList", "isIPv4", "isIPv6"] },

@@ -1,8 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 
-import type { Model } from "../models/model.ts";
-import { Problems } from "../models/problems.ts";
 import type { MemoryBudget } from "./budget.ts";
 import type { BodyReader, Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
@@ -57,23 +55,19 @@ export function readBody(
 }
 
 /**
- * The body as a T. If it is not one, the response to give: 422 for an empty body, for what is not
- * JSON and for what is not a T; 400 for what is not UTF-8.
+ * The value of a JSON body, or the response to give: 422 for an empty body and for what is not
+ * JSON, 400 for what is not UTF-8.
  */
-export function parseBody<T>(body: Buffer, model: Model<T>): T | HttpError {
+export function parseBody(body: Buffer): unknown {
   if (body.length === 0) return NO_BODY;
   if (!isUtf8(body)) return NOT_UTF8;
   // RFC 8259 8.1 lets a parser ignore one byte order mark.
   const text = body.toString().replace(/^\ufeff/, "");
-  let input: unknown;
   try {
-    input = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return invalidJson(text);
   }
-  const problems = new Problems();
-  const value = model.check(input, ["body"], problems);
-  return problems.isEmpty ? value : new HttpError(422, problems.list);
 }
 
 // media-type = type "/" subtype parameters (RFC 9110 8.3.1): application/json or

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Connection, Pending } from "./connection.ts";
 import { asksToClose, splitTarget } from "./head.ts";
-import type { HttpError } from "./reply.ts";
-import type { Context } from "./route.ts";
+import { checkField, type HttpError } from "./reply.ts";
+import type { Context, Route } from "./route.ts";
 
 /** One response, for the log. Bytes that were not a request have no `method` and no `path`. */
 export interface RequestRecord {
@@ -14,7 +14,7 @@ export interface RequestRecord {
   /** The value of its X-Forwarded-For fields, joined with commas: anyone can write one. */
   readonly forwardedFor?: string | undefined;
   readonly method?: string | undefined;
-  /** The path as received, without its query. */
+  /** The path of its route; if it has none, the path as received, without its query. */
   readonly path?: string;
   /** The name of the key that matched. */
   readonly key?: string | undefined;
@@ -52,12 +52,14 @@ export class Exchange implements Pending {
   isHeadValid = false;
   /** The client holds its body back until it gets 100 Continue. */
   awaitsContinue = false;
-  /** Its route is a probe. */
-  isProbe = false;
+  /** Its route, once it is known. */
+  route: Route | undefined = undefined;
   /** What reads the body, while it does. */
   bodyReader: BodyReader | undefined = undefined;
   #bodyError: HttpError | undefined = undefined;
   #hasEnded = false;
+  #addedFields: string[] = NO_FIELDS;
+  #endCallbacks: (() => void)[] = NO_CALLBACKS;
   readonly #started: number = performance.now();
   readonly #onEnd: EndListener;
   #controller: AbortController | undefined = undefined;
@@ -95,6 +97,25 @@ export class Exchange implements Pending {
     return this.#abortController().signal;
   }
 
+  /** Header fields for whatever response it gets: names and values in turn. */
+  get addedFields(): readonly string[] {
+    return this.#addedFields;
+  }
+
+  /** See `Context.addHeader`. */
+  addHeader(name: string, value: string): void {
+    checkField(name, value);
+    if (this.#addedFields === NO_FIELDS) this.#addedFields = [];
+    this.#addedFields.push(name, value);
+  }
+
+  /** See `Context.onEnd`. */
+  onEnd(callback: () => void): void {
+    if (this.#endCallbacks === NO_CALLBACKS) this.#endCallbacks = [];
+    if (this.#hasEnded) callback();
+    else this.#endCallbacks.push(callback);
+  }
+
   failBody(reason: HttpError): void {
     this.#bodyError = reason;
     this.bodyReader?.fail(reason);
@@ -106,6 +127,17 @@ export class Exchange implements Pending {
     this.bodyReader?.release();
     this.connection.forgetWritten();
     this.#onEnd(this, status);
+  }
+
+  /** Runs what waits for its end. Throws what one of them throws, after all have run. */
+  runEndCallbacks(): void {
+    const callback = this.#endCallbacks.shift();
+    if (callback === undefined) return;
+    try {
+      callback();
+    } finally {
+      this.runEndCallbacks();
+    }
   }
 
   /** The client is gone: cancels the work that is done for it. */
@@ -123,10 +155,10 @@ export class Exchange implements Pending {
       // node:http joins several fields.
       forwardedFor: this.request.headers["x-forwarded-for"] as string | undefined,
       method: this.request.method,
-      path: this.path,
+      path: this.route?.path ?? this.path,
       key: this.context.key,
       denied: this.context.denialReason,
-      isProbe: this.isProbe,
+      isProbe: this.route?.isProbe ?? false,
       status,
       durationMs: performance.now() - this.#started,
     };
@@ -173,4 +205,16 @@ class HandlerContext implements Context {
   get signal(): AbortSignal {
     return this.#exchange.signal;
   }
+
+  onEnd(callback: () => void): void {
+    this.#exchange.onEnd(callback);
+  }
+
+  addHeader(name: string, value: string): void {
+    this.#exchange.addHeader(name, value);
+  }
 }
+
+// Shared by all exchanges: most need no list of their own. Nothing is added to these.
+const NO_FIELDS: string[] = [];
+const NO_CALLBACKS: (() => void)[] = [];

@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 
-import type { Model } from "../models/model.ts";
+import { readParameters } from "../models/parameters.ts";
+import { Problems } from "../models/problems.ts";
 import { type BodyLimits, checkBodyFields, checkBodyMemory, parseBody, readBody } from "./body.ts";
 import { MemoryBudget } from "./budget.ts";
 import type { Connections, ServerEvents } from "./connections.ts";
 import type { Exchange } from "./exchange.ts";
 import { checkHead, isExpectingContinue } from "./head.ts";
 import { HttpError, type Reply } from "./reply.ts";
-import type { Context, Dependency, InputRecord, Rejection, Route } from "./route.ts";
-import type { Router } from "./router.ts";
+import type { Context, Dependency, InputRecord, Interceptor, Rejection, Route } from "./route.ts";
+import type { Match, Router } from "./router.ts";
 import { send } from "./send.ts";
+import { dropStream } from "./stream.ts";
 
 /** The limits that the flow of a request observes. */
 export interface FlowLimits {
@@ -27,13 +30,21 @@ export interface FlowLimits {
  */
 export class RequestFlow {
   readonly #router: Router;
+  readonly #interceptors: readonly Interceptor[];
   readonly #maxInFlight: number;
   readonly #bodyLimits: BodyLimits;
   readonly #connections: Connections;
   readonly #events: ServerEvents;
 
-  constructor(router: Router, limits: FlowLimits, connections: Connections, events: ServerEvents) {
+  constructor(
+    router: Router,
+    interceptors: readonly Interceptor[],
+    limits: FlowLimits,
+    connections: Connections,
+    events: ServerEvents,
+  ) {
     this.#router = router;
+    this.#interceptors = interceptors;
     this.#maxInFlight = limits.maxInFlight;
     this.#bodyLimits = {
       maxBytes: limits.maxBodyBytes,
@@ -54,59 +65,66 @@ export class RequestFlow {
     const exchange = this.#connections.begin(connection, request, response);
     if (exchange.asksToClose) connection.closeAfterResponse();
     try {
-      const route = this.#findRoute(exchange);
-      if (route instanceof HttpError) this.#respond(exchange, route);
-      else this.#authorize(exchange, route);
+      const reply = this.#checkHead(exchange) ?? this.#intercept(exchange);
+      if (reply) this.#respond(exchange, reply);
+      else this.#route(exchange);
     } catch (error) {
       this.#respondToError(exchange, error);
     }
   }
 
-  /** The route of a request, or the response that rejects it. */
-  #findRoute(exchange: Exchange): Route | HttpError {
+  #checkHead(exchange: Exchange): HttpError | undefined {
     const { request } = exchange;
     const rejection = checkHead(request);
     if (rejection !== undefined) return rejection;
     exchange.isHeadValid = true;
     exchange.awaitsContinue = isExpectingContinue(request);
-    return this.#router(request.method ?? "", exchange.path, exchange.query);
+    return undefined;
+  }
+
+  /** Runs the functions that come before routing, up to the first that replies. */
+  #intercept({ context }: Exchange): Reply | undefined {
+    for (const interceptor of this.#interceptors) {
+      const reply = interceptor(context);
+      if (reply) return reply;
+    }
+    return undefined;
+  }
+
+  #route(exchange: Exchange): void {
+    const { method = "" } = exchange.request;
+    const match = this.#router(method, exchange.path, exchange.query);
+    if (match instanceof HttpError) this.#respond(exchange, match);
+    else this.#authorize(exchange, match);
   }
 
   /** Runs the dependencies, and goes on if they let the request pass. */
-  #authorize(exchange: Exchange, route: Route): void {
-    exchange.isProbe = route.isProbe;
-    const rejection = runDependencies(route.dependencies, exchange.context);
+  #authorize(exchange: Exchange, match: Match): void {
+    exchange.route = match.route;
+    const rejection = runDependencies(match.route.dependencies, exchange.context);
     // Wait only for what takes time: each wait costs memory and a turn of the microtask queue.
     if (!(rejection instanceof Promise)) {
-      this.#admit(exchange, route, rejection);
+      this.#admit(exchange, match, rejection);
       return;
     }
     rejection
-      .then((late) => this.#admit(exchange, route, late))
+      .then((late) => this.#admit(exchange, match, late))
       .catch((error: unknown) => this.#respondToError(exchange, error));
   }
 
   /** Goes on with a request after its dependencies, with their verdict. */
-  #admit(exchange: Exchange, route: Route, verdict: Rejection): void {
-    const { body: model } = route;
+  #admit(exchange: Exchange, match: Match, verdict: Rejection): void {
+    // The client may have gone while a dependency was busy.
+    if (exchange.hasEnded) return;
+    const { route } = match;
     const rejection =
-      verdict ?? this.#checkBody(exchange, route) ?? this.#checkLoad(exchange, route);
-    if (rejection) {
-      this.#respond(exchange, rejection);
-      return;
-    }
-    if (model === undefined) {
-      this.#handle(exchange, route, {});
-      return;
-    }
-    if (exchange.awaitsContinue) exchange.response.writeContinue();
-    exchange.awaitsContinue = false;
-    readBody(exchange, this.#bodyLimits, (bytes) => {
-      // It may have got its response while the body was on its way.
-      if (exchange.hasEnded) return;
-      if (bytes instanceof HttpError) this.#respond(exchange, bytes);
-      else this.#handleBody(exchange, route, model, bytes);
-    });
+      verdict ??
+      this.#checkBody(exchange, route) ??
+      this.#checkLoad(exchange, route) ??
+      admitByDependencies(route.dependencies, exchange.context);
+    if (rejection) this.#respond(exchange, rejection);
+    else if (route.body === undefined) this.#handle(exchange, match, undefined);
+    else this.#readBody(exchange, match);
   }
 
   #checkBody({ request }: Exchange, { body }: Route): HttpError | undefined {
@@ -118,22 +136,36 @@ export class RequestFlow {
     return body === undefined ? undefined : checkBodyMemory(request, this.#bodyLimits.budget);
   }
 
-  #handleBody(exchange: Exchange, route: Route, model: Model<unknown>, bytes: Buffer): void {
+  #readBody(exchange: Exchange, match: Match): void {
+    if (exchange.awaitsContinue) exchange.response.writeContinue();
+    exchange.awaitsContinue = false;
+    readBody(exchange, this.#bodyLimits, (bytes) => {
+      // It may have got its response while the body was on its way.
+      if (exchange.hasEnded) return;
+      if (bytes instanceof HttpError) this.#respond(exchange, bytes);
+      else this.#handleBody(exchange, match, bytes);
+    });
+  }
+
+  #handleBody(exchange: Exchange, match: Match, bytes: Buffer): void {
     try {
-      const rejection = recheckDependencies(route.dependencies, exchange.context);
-      const body = rejection ?? parseBody(bytes, model);
+      const rejection = recheckDependencies(match.route.dependencies, exchange.context);
+      const body = rejection ?? parseBody(bytes);
       if (body instanceof HttpError) this.#respond(exchange, body);
-      else this.#handle(exchange, route, { body });
+      else this.#handle(exchange, match, body);
     } catch (error) {
       this.#respondToError(exchange, error);
     }
   }
 
-  /** Calls the handler and responds with its reply. */
-  #handle(exchange: Exchange, route: Route, input: InputRecord): void {
-    // The client may have gone while a dependency was busy.
-    if (exchange.hasEnded) return;
-    const reply = route.handler(input, exchange.context);
+  /** Calls the handler, unless its input has problems, and responds with its reply. */
+  #handle(exchange: Exchange, match: Match, body: unknown): void {
+    const input = readInput(match, exchange.query, body);
+    if (input instanceof HttpError) {
+      this.#respond(exchange, input);
+      return;
+    }
+    const reply = match.route.handler(input, exchange.context);
     if (!(reply instanceof Promise)) {
       this.#respond(exchange, reply);
       return;
@@ -146,16 +178,34 @@ export class RequestFlow {
 
   /** Responds if the client is still there; with a 500 if the reply can't be sent. */
   #respond(exchange: Exchange, reply: Reply): void {
-    if (exchange.hasEnded) return;
+    if (exchange.hasEnded) {
+      drop(reply);
+      return;
+    }
     const { isDraining } = this.#connections;
+    let rest: Promise<void> | undefined;
     let sent = reply;
     try {
-      send(exchange, reply, isDraining);
+      rest = send(exchange, reply, isDraining);
     } catch (error) {
+      drop(reply);
       sent = this.#toHttpError(exchange, error);
-      send(exchange, sent, isDraining);
+      rest = send(exchange, sent, isDraining);
     }
-    exchange.end(sent.status);
+    if (rest === undefined) exchange.end(sent.status);
+    else this.#endAfter(rest, exchange, sent.status);
+  }
+
+  /** Ends an exchange when its stream has ended; cuts the connection if the stream has failed. */
+  #endAfter(rest: Promise<void>, exchange: Exchange, status: number): void {
+    rest
+      .catch((error: unknown) => {
+        this.#events.error(error, exchange.requestId);
+        exchange.connection.socket.destroy();
+      })
+      .finally(() => {
+        if (!exchange.hasEnded) exchange.end(status);
+      });
   }
 
   #respondToError(exchange: Exchange, error: unknown): void {
@@ -170,11 +220,35 @@ export class RequestFlow {
   }
 }
 
+/** Destroys the body of a reply that is not sent, if it is a stream. */
+function drop(reply: Reply): void {
+  if (reply?.body instanceof Readable) dropStream(reply.body);
+}
+
 const TOO_BUSY = new HttpError(503, "Service Unavailable: too many requests are in flight", [
   "Retry-After",
   "1",
 ]);
 const INTERNAL_SERVER_ERROR = new HttpError(500, "Internal Server Error");
+
+/** The parameters and the body of a request, or the 422 that lists the problems with them. */
+function readInput(match: Match, query: string, body: unknown): InputRecord | HttpError {
+  const { route, parameters, texts } = match;
+  const problems = new Problems();
+  const input: InputRecord = {};
+  readParameters(parameters, texts, query, input, problems);
+  if (route.body !== undefined) input["body"] = route.body.check(body, ["body"], problems);
+  return problems.isEmpty ? input : new HttpError(422, problems.list);
+}
+
+/** Asks the dependencies whether there is room for a request, up to the first that rejects it. */
+function admitByDependencies(dependencies: readonly Dependency[], context: Context): Rejection {
+  for (let i = 0; i < dependencies.length; i += 1) {
+    const rejection = dependencies[i]?.admit?.(context);
+    if (rejection) return rejection;
+  }
+  return undefined;
+}
 
 /** Runs the checks that dependencies repeat when the body has arrived. */
 function recheckDependencies(dependencies: readonly Dependency[], context: Context): Rejection {

@@ -1,3 +1,6 @@
+import { validateHeaderName, validateHeaderValue } from "node:http";
+import type { Readable } from "node:stream";
+
 /** A response as a handler returns it. `json()` makes one. */
 export interface Reply {
   /** The status code (RFC 9110 15), from 200 to 599. */
@@ -6,8 +9,11 @@ export interface Reply {
    * Field names and values in turn: with Content-Type and Cache-Control, without Content-Length.
    */
   readonly headers: readonly string[];
-  /** The content; text is sent as UTF-8. */
-  readonly body: string | Uint8Array;
+  /**
+   * The content; text is sent as UTF-8. A stream is read as fast as the client reads, and destroyed
+   * when the client is gone. If it fails, the connection is cut, since the status has been sent.
+   */
+  readonly body: string | Uint8Array | Readable;
 }
 
 /**
@@ -48,3 +54,47 @@ export const JSON_HEADERS: readonly string[] = [
 export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
   return { status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) };
 }
+
+/** A reply without content (204). */
+export function empty(headers: readonly string[] = []): Reply {
+  return { status: 204, headers: ["Cache-Control", "no-store", ...headers], body: "" };
+}
+
+/**
+ * A reply with content of any media type, such as `text/csv; charset=utf-8`. `headers` are further
+ * field names and values in turn.
+ *
+ * @example
+ *     text(200, "text/csv; charset=utf-8", Readable.from(rows()));
+ */
+export function text(
+  status: number,
+  type: string,
+  content: string | Readable,
+  headers: readonly string[] = [],
+): Reply {
+  const fields = ["Content-Type", type, "Cache-Control", "no-store", ...headers];
+  return { status, headers: fields, body: content };
+}
+
+/** Throws a TypeError if a field is not valid (RFC 9110 5), or is one that frames messages. */
+export function checkField(name: string, value: string): void {
+  validateHeaderName(name);
+  validateHeaderValue(name, value);
+  checkIsNoFraming(name);
+}
+
+/** Throws a TypeError if the name is that of a field that the service sets. */
+export function checkIsNoFraming(name: string): void {
+  // The lengths of the three names rule out most others.
+  if (!FRAMING_LENGTHS.has(name.length) || !FRAMING_FIELDS.has(name.toLowerCase())) return;
+  throw new TypeError(`a reply must not have the header field ${name}: the service sets it`);
+}
+
+/** The header fields that frame a message, in lower case. */
+const FRAMING_FIELDS: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "transfer-encoding",
+]);
+const FRAMING_LENGTHS: ReadonlySet<number> = new Set([10, 14, 17]);

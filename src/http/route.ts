@@ -19,6 +19,16 @@ export interface Context {
    * rest of a request.
    */
   onGone: (() => void) | undefined;
+  /**
+   * Calls `callback` once, when the response has been handed over or the client is gone: the place
+   * to give back what the request took. What it throws is logged.
+   */
+  onEnd(callback: () => void): void;
+  /**
+   * Adds a header field to the response, whatever that will be. Throws a TypeError if it is not
+   * valid, or is one that the service sets: Content-Length, Transfer-Encoding, Connection.
+   */
+  addHeader(name: string, value: string): void;
   /** For the log: the name of the key that matched. */
   key: string | undefined;
   /** For the log: why the guard denied the request. */
@@ -48,6 +58,12 @@ export interface Dependency {
 
 /** The result of a dependency: undefined if the request passes. */
 export type Rejection = HttpError | undefined | void;
+
+/**
+ * A function that runs before routing, such as one for CORS. It sees each request whose header
+ * section is valid, and may reply to it.
+ */
+export type Interceptor = (context: Context) => Reply | undefined | void;
 
 /** Responses by their status. */
 export type Responses = Readonly<Record<number, ResponseDeclaration>>;

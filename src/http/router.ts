@@ -1,74 +1,149 @@
-import { METHODS } from "node:http";
-
+import { type ParameterSets, sortParameters } from "../models/parameters.ts";
+import { decodeSegment, PARAMETER, parsePath } from "../models/paths.ts";
 import { HttpError } from "./reply.ts";
 import type { Route } from "./route.ts";
+import { checkTable } from "./table.ts";
 
 /**
  * Finds the route for a method and a path, or the 404, 405 or 307 to respond with. `query` is empty
  * or starts with "?".
  */
-export type Router = (method: string, path: string, query: string) => Route | HttpError;
+export type Router = (method: string, path: string, query: string) => Match | HttpError;
+
+/** The route for a request. */
+export interface Match {
+  readonly route: Route;
+  readonly parameters: ParameterSets;
+  /** The texts of the path's parameters, percent-decoded. */
+  readonly texts: readonly string[];
+}
 
 /**
  * Builds the router. Throws an Error if the table holds a mistake; it names the route, or both
  * routes, and the remedy.
+ *
+ * A path without parameters takes one look-up, any other one more for each way in which the routes
+ * mix literal segments and parameters. A path is one resource: the methods of the most literal
+ * route that it fits are all that it has.
  */
 export function createRouter(routes: readonly Route[]): Router {
-  const resources: Resources = new Map();
-  for (const [index, route] of routes.entries()) {
-    const { method, path } = route;
-    const methods = resources.get(path) ?? new Map<string, Route>();
-    const problem = findMistake(route) ?? findDuplicate(routes, methods.get(method));
-    if (problem !== undefined) throw new Error(`routes[${index}] ${method} ${path}: ${problem}`);
-    methods.set(method, route);
-    if (method === "GET") methods.set("HEAD", route);
-    resources.set(path, methods);
-  }
-  return (method, path, query) =>
-    resources.get(path)?.get(method) ?? noRouteReply(resources, path, query);
+  checkTable(routes);
+  const table = new RouteTable(routes);
+  return (method, path, query) => {
+    const resource = table.find(path);
+    if (resource === undefined) return redirectOrNotFound(table, path, query);
+    const { methods, texts } = resource;
+    const match = methods.get(method);
+    if (match === undefined) return methodNotAllowed(methods);
+    return texts === NO_TEXTS ? match : { ...match, texts };
+  };
 }
 
-/** The routes by path, then by method. A GET route also stands under HEAD. */
-type Resources = Map<string, Map<string, Route>>;
+/** What a path stands for. */
+interface Resource {
+  /** A GET route also stands under HEAD. */
+  readonly methods: Map<string, Match>;
+  readonly texts: readonly string[];
+}
 
-// path = "/" / 1*( "/" 1*unreserved ): RFC 3986 without percent-encoding, sub-delims, dot segments
-const PATH = /^(?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+)$/;
+/** Paths whose parameters are the same segments. */
+interface Shape {
+  /** For each segment whether it is a parameter; the first one is what precedes the first "/". */
+  readonly mask: readonly boolean[];
+  /** By their paths, with PARAMETER for each parameter. */
+  readonly resources: Map<string, Resource>;
+}
+
+const NO_TEXTS: readonly string[] = [];
+
+class RouteTable {
+  readonly #literal = new Map<string, Resource>();
+  /** Those with fewer parameters first. */
+  readonly #shapes: Shape[] = [];
+  /** The number of segments of the longest path with parameters. */
+  #longest = 0;
+
+  constructor(routes: readonly Route[]) {
+    for (const route of routes) this.#add(route);
+    const parameterCount = ({ mask }: Shape): number => mask.filter(Boolean).length;
+    this.#shapes.sort((one, other) => parameterCount(one) - parameterCount(other));
+  }
+
+  /** The resource of a request's path. */
+  find(path: string): Resource | undefined {
+    const literal = this.#literal.get(path);
+    if (literal !== undefined || this.#longest === 0) return literal;
+    const segments = path.split("/", this.#longest + 1);
+    for (const { mask, resources } of this.#shapes) {
+      if (mask.length !== segments.length) continue;
+      const resource = resources.get(keyOf(segments, mask));
+      if (resource !== undefined) return withTexts(resource, segments, mask);
+    }
+    return undefined;
+  }
+
+  #add(route: Route): void {
+    const { method, path } = route;
+    const { methods } = this.#resourceFor(path);
+    const parameters = sortParameters(path, route.parameters);
+    const match = { route, parameters, texts: NO_TEXTS };
+    methods.set(method, match);
+    if (method === "GET") methods.set("HEAD", match);
+  }
+
+  #resourceFor(path: string): Resource {
+    const segments = ["", ...(parsePath(path)?.segments ?? [])];
+    const mask = segments.map((segment) => segment === PARAMETER);
+    const isLiteral = !mask.includes(true);
+    const resources = isLiteral ? this.#literal : this.#shapeFor(mask).resources;
+    const key = isLiteral ? path : segments.join("/");
+    const resource = resources.get(key) ?? { methods: new Map(), texts: NO_TEXTS };
+    resources.set(key, resource);
+    return resource;
+  }
+
+  #shapeFor(mask: readonly boolean[]): Shape {
+    const isSame = (shape: Shape): boolean => String(shape.mask) === String(mask);
+    const found = this.#shapes.find(isSame);
+    if (found !== undefined) return found;
+    const shape = { mask, resources: new Map<string, Resource>() };
+    this.#shapes.push(shape);
+    this.#longest = Math.max(this.#longest, mask.length);
+    return shape;
+  }
+}
+
+function keyOf(segments: readonly string[], mask: readonly boolean[]): string {
+  return segments.map((segment, index) => (mask[index] ? PARAMETER : segment)).join("/");
+}
+
+/** The resource with the texts of its parameters; undefined if one of them matches nothing. */
+function withTexts(
+  { methods }: Resource,
+  segments: readonly string[],
+  mask: readonly boolean[],
+): Resource | undefined {
+  const texts: string[] = [];
+  for (const [index, segment] of segments.entries()) {
+    if (!mask[index]) continue;
+    const text = decodeSegment(segment);
+    if (text === undefined) return undefined;
+    texts.push(text);
+  }
+  return { methods, texts };
+}
 
 const NOT_FOUND = new HttpError(404, "Not Found");
 
-function findMistake({ method, path, dependencies, body, handler }: Route): string | undefined {
-  if (!METHODS.includes(method)) return "the method must be one of node:http's, in capitals";
-  if (method === "HEAD") return "a GET route responds to HEAD, too";
-  if (method === "CONNECT") return "CONNECT is for proxies";
-  if (!PATH.test(path)) {
-    return "the path must be /segments of letters, digits and . _ ~ -, without a slash at the end";
-  }
-  if (method === "GET" && body !== undefined) return "a GET request has no body to check";
-  // Types are not checked when the sources run as they are.
-  const parts: unknown[] = [handler, ...dependencies];
-  if (body !== undefined) parts.push(body.check);
-  if (!parts.every((part) => typeof part === "function")) {
-    return "the handler, the body's check and each dependency must be functions";
-  }
-  return undefined;
-}
-
-function findDuplicate(routes: readonly Route[], earlier: Route | undefined): string | undefined {
-  if (earlier === undefined) return undefined;
-  const { method, path } = earlier;
-  return `the same method and path as routes[${routes.indexOf(earlier)}] ${method} ${path}`;
-}
-
-/** The response if no route has this path and method. */
-function noRouteReply(resources: Resources, path: string, query: string): HttpError {
-  const methods = resources.get(path);
-  if (methods !== undefined) {
-    const allowed = [...methods.keys()].sort().join(", ");
-    return new HttpError(405, "Method Not Allowed", ["Allow", allowed]);
-  }
+function redirectOrNotFound(table: RouteTable, path: string, query: string): HttpError {
   const withoutSlash = path.slice(0, -1);
-  if (!path.endsWith("/") || !resources.has(withoutSlash)) return NOT_FOUND;
+  if (!path.endsWith("/") || table.find(withoutSlash) === undefined) return NOT_FOUND;
   // Relative, so that it depends neither on the client's Host nor on a prefix that a proxy strips.
   const location = `..${withoutSlash.slice(withoutSlash.lastIndexOf("/"))}${query}`;
   return new HttpError(307, "Temporary Redirect", ["Location", location]);
+}
+
+function methodNotAllowed(methods: Map<string, Match>): HttpError {
+  const allowed = [...methods.keys()].sort().join(", ");
+  return new HttpError(405, "Method Not Allowed", ["Allow", allowed]);
 }

@@ -1,32 +1,38 @@
 import { STATUS_CODES, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 
 import type { Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
-import type { HttpError, Reply } from "./reply.ts";
+import { checkIsNoFraming, type HttpError, type Reply } from "./reply.ts";
+import { writeStream } from "./stream.ts";
 
 /**
  * Hands one response to node:http. Throws, with nothing sent, if the reply can't be written: a
- * status out of range, a field with a line break, a body that is neither text nor bytes.
+ * status out of range, a field with a line break, a body that is neither text nor bytes nor a
+ * stream. Returns a promise for the end of a stream; it rejects if that fails.
  */
-export function send(exchange: Exchange, reply: Reply, isDraining: boolean): void {
+export function send(
+  exchange: Exchange,
+  reply: Reply,
+  isDraining: boolean,
+): Promise<void> | undefined {
   checkReply(reply);
-  const { status, headers, body } = reply;
+  const { status, body } = reply;
   const { request, response, connection } = exchange;
-  const length = Buffer.byteLength(body);
-  const fields = withCommonFields(exchange.requestId, headers);
-  // RFC 9110 8.6: no Content-Length if there can be no content.
-  if (status !== 204 && status !== 304) fields.push("Content-Length", String(length));
+  const fields = withCommonFields(exchange.requestId, reply.headers);
+  fields.push(...exchange.addedFields);
+  const length = body instanceof Readable ? undefined : Buffer.byteLength(body);
+  if (length !== undefined && mayHaveContent(status)) fields.push("Content-Length", String(length));
   const mustLinger = isRestUnknown(exchange) || isLongBodyUnread(exchange);
-  // node:http closes after the first response that says so: while draining, the last one does.
-  const isDrained = isDraining && connection.isLatest(exchange);
-  const isLast = mustLinger || exchange.asksToClose || isDrained;
-  if (isLast) fields.push("Connection", "close");
+  if (mustLinger || isLastResponse(exchange, isDraining)) fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
   if (mustLinger) {
     connection.closeAfterResponse();
     connection.discard(request);
   }
-  writeBody(response, body, length);
+  if (body instanceof Readable) return writeStream(exchange, body, mayHaveContent(status));
+  writeBody(response, body, length === body.length);
+  return undefined;
 }
 
 /** A whole response as text, for bytes that were not a request. It says `Connection: close`. */
@@ -39,14 +45,6 @@ export function rawResponse({ status, headers, body }: HttpError, requestId: str
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return `${head}\r\n${body}`;
 }
-
-/** The header fields that frame a message, in lower case. */
-const FRAMING_FIELDS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "transfer-encoding",
-]);
-const FRAMING_LENGTHS: ReadonlySet<number> = new Set([10, 14, 17]);
 
 /** For responses without a policy of their own: nothing of them is a page. */
 const DEFAULT_POLICY = [
@@ -67,17 +65,27 @@ function withCommonFields(requestId: string, headers: readonly string[]): string
 
 function checkReply({ status, headers, body }: Reply): void {
   const isFinal = status >= 200 && status <= 599;
-  const hasContent = typeof body === "string" || body instanceof Uint8Array;
-  if (!isFinal || !hasContent) {
-    throw new TypeError("a reply has a status of 200 to 599, and a body of text or bytes");
+  if (!isFinal || !isContent(body)) {
+    throw new TypeError(
+      "a reply has a status of 200 to 599, and a body of text, bytes or a stream",
+    );
   }
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    // The lengths of the three names rule out most others.
-    if (FRAMING_LENGTHS.has(name.length) && FRAMING_FIELDS.has(name.toLowerCase())) {
-      throw new TypeError(`a reply must not have the header field ${name}: the service sets it`);
-    }
-  }
+  for (let i = 0; i < headers.length; i += 2) checkIsNoFraming(headers[i] as string);
+}
+
+function isContent(body: unknown): boolean {
+  return typeof body === "string" || body instanceof Uint8Array || body instanceof Readable;
+}
+
+/** RFC 9110 6.4.1: otherwise there is no content, nor a Content-Length (8.6). */
+function mayHaveContent(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
+/** Whether the connection closes after this response, although nothing is wrong with it. */
+function isLastResponse(exchange: Exchange, isDraining: boolean): boolean {
+  // node:http closes after the first response that says so: while draining, the last one does.
+  return exchange.asksToClose || (isDraining && exchange.connection.isLatest(exchange));
 }
 
 /** Whether what follows on the connection can't be told from the rest of this request. */
@@ -95,10 +103,14 @@ function isLongBodyUnread({ request }: Exchange): boolean {
  * Writes the body as one string in one write. Of `end(body)` Node 20 makes two writes, the second
  * one empty: 5 to 8 % of a request in the benchmark's scenario "accepted".
  */
-function writeBody(response: ServerResponse, body: string | Uint8Array, length: number): void {
+function writeBody(
+  response: ServerResponse,
+  body: string | Uint8Array,
+  isOneByteEach: boolean,
+): void {
   response.cork();
   // Latin-1 is written faster than UTF-8, and is the same if every character is one byte.
-  response.write(body, length === body.length ? "latin1" : "utf8");
+  response.write(body, isOneByteEach ? "latin1" : "utf8");
   response.uncork();
   response.end();
 }

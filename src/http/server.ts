@@ -9,7 +9,7 @@ import { HEADER_LIMITS, NOT_HTTP } from "./head.ts";
 import { isReset } from "./node-internals.ts";
 import { type ParseError, rejectionOf } from "./parse-error.ts";
 import type { HttpError } from "./reply.ts";
-import type { Route } from "./route.ts";
+import type { Interceptor, Route } from "./route.ts";
 import { createRouter } from "./router.ts";
 import { rawResponse } from "./send.ts";
 
@@ -23,6 +23,12 @@ export interface Limits extends FlowLimits {
   readonly requestTimeoutMs: number;
   /** How long a connection may wait for its next request, in ms. */
   readonly keepAliveTimeoutMs: number;
+}
+
+/** What a service may have beyond its routes. */
+export interface ServiceOptions {
+  /** Run in this order before routing, up to the first that replies. */
+  readonly interceptors?: readonly Interceptor[];
 }
 
 /** A service that does not listen yet. */
@@ -39,9 +45,12 @@ export function createService(
   routes: readonly Route[],
   limits: Limits,
   events: ServerEvents,
+  options: ServiceOptions = {},
 ): Service {
+  const { interceptors = [] } = options;
+  const router = createRouter(routes);
   const connections = new Connections(events, limits.requestTimeoutMs);
-  const flow = new RequestFlow(createRouter(routes), limits, connections, events);
+  const flow = new RequestFlow(router, interceptors, limits, connections, events);
   const server = createHttpServer(limits);
   const sweep = (): unknown => connections.sweep(limits.keepAliveTimeoutMs);
   const timer = setInterval(sweep, CHECK_INTERVAL_MS).unref();

@@ -1,5 +1,5 @@
 import type { Check, Keywords, Model, ValueOf } from "./base.ts";
-import { expected, type Location, type Problems } from "./problems.ts";
+import { expected, type Location, MISSING, type Problems } from "./problems.ts";
 
 /** The models of an object's members, by name. */
 export type Members = Readonly<Record<string, Model<unknown>>>;
@@ -94,11 +94,6 @@ const NOT_AN_OBJECT = expected(
   "model_attributes_type",
   "a valid dictionary or object to extract fields from",
 );
-
-const MISSING = {
-  type: "missing",
-  msg: "Field required",
-};
 
 const UNDECLARED = {
   type: "extra_forbidden",

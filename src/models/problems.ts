@@ -21,6 +21,9 @@ export function expected(type: string, words: string, ctx?: ProblemKind["ctx"]):
   return { type, msg: `Input should be ${words}`, ctx };
 }
 
+/** The problem of a member or a parameter that must be present. */
+export const MISSING: ProblemKind = { type: "missing", msg: "Field required" };
+
 /**
  * The way to a value: "body", "path" or "query", then names and indices. It changes during a check,
  * which adds the name of a member, checks the member, and removes the name. A new list for each

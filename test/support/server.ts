@@ -5,7 +5,12 @@ import type { RequestRecord } from "../../src/http/exchange.ts";
 import type { Model } from "../../src/models/model.ts";
 import { json } from "../../src/http/reply.ts";
 import { type Route, route } from "../../src/http/route.ts";
-import { createService, type Limits, type Service } from "../../src/http/server.ts";
+import {
+  createService,
+  type Limits,
+  type Service,
+  type ServiceOptions,
+} from "../../src/http/server.ts";
 import type { Scope } from "./scope.ts";
 
 /** A service in this process. */
@@ -39,6 +44,7 @@ export async function serveFor(
   scope: Scope,
   routes: readonly Route[],
   limits: Partial<Limits> = {},
+  options: ServiceOptions = {},
 ): Promise<TestService> {
   const records: RequestRecord[] = [];
   const failures: Failure[] = [];
@@ -49,6 +55,7 @@ export async function serveFor(
       response: (record) => records.push(record),
       error: (error, requestId) => failures.push({ error, requestId }),
     },
+    options,
   );
   const { server } = service;
   scope.after(() => {
