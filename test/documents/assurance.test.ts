@@ -11,6 +11,7 @@ import { readDocument } from "../support/documents.ts";
 const RUN_ELSEWHERE = [
   "node dist/test/bench/ttest.js",
   "npm run soak",
+  "npm run fuzz",
   "npm run bench",
   "sh test/support/compare-compilers.sh",
 ];

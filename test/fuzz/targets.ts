@@ -1,0 +1,22 @@
+import { dotenvTarget, keysFileTarget, settingsTarget } from "./files.ts";
+import { pipelineTarget, requestTarget } from "./http.ts";
+import { bodyTarget, jsonTarget } from "./json.ts";
+import { entityTagTarget, logTarget, pageTarget, routeTarget } from "./pages.ts";
+import type { Target } from "./target.ts";
+
+/** Everything that parses what strangers, or operators, write. */
+export function createTargets(): Target[] {
+  return [
+    pipelineTarget(),
+    requestTarget(),
+    bodyTarget(),
+    jsonTarget(),
+    routeTarget(),
+    entityTagTarget(),
+    dotenvTarget(),
+    keysFileTarget(),
+    settingsTarget(),
+    logTarget(),
+    pageTarget(),
+  ];
+}
