@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { parseKeysFile } from "../../src/auth/keys-file.ts";
+import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { DotenvError, readDotenv } from "../../src/config/dotenv.ts";
 import { formatProblem } from "../../src/config/reader.ts";
 import { readConfiguration, SettingsError } from "../../src/config/settings.ts";

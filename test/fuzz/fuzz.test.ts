@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
-import { parseKeysFile } from "../../src/auth/keys-file.ts";
+import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { readDotenv } from "../../src/config/dotenv.ts";
 import { readConfiguration } from "../../src/config/settings.ts";
 import { renderPage } from "../../src/docs/page.ts";
@@ -39,11 +39,7 @@ const FAULTS: readonly (readonly [fault: string, target: () => Target, message: 
   ["a status line broken", () => requestTarget(appRoutes, swap("/1.1 4", "/1.2 4")), /status line/],
   ["a 500", () => requestTarget(() => withHandler(() => json(500, ""))), /500 for/],
   ["a response less", () => requestTarget(appRoutes, () => Buffer.alloc(0)), /in the log/],
-  [
-    "bytes that are not UTF-8",
-    () => bodyTarget((_, model) => parseBody(Buffer.from("1"), model)),
-    /for/,
-  ],
+  ["bytes that are not UTF-8", () => bodyTarget(() => parseBody(Buffer.from("1"))), /for/],
   [
     "a position moved",
     () => jsonTarget((text) => ({ ...locateJsonError(text), position: 0 })),

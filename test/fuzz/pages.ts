@@ -179,7 +179,7 @@ interface Outcome {
 
 function call({ handler }: Route, headers: Readonly<Record<string, string>>): Outcome {
   const context = { request: { headers } } as unknown as Parameters<Route["handler"]>[1];
-  return handler(undefined, context) as Outcome;
+  return handler({}, context) as Outcome;
 }
 
 function entityTagOf(headers: readonly string[]): string {
