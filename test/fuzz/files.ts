@@ -38,7 +38,7 @@ export function dotenvTarget(read: typeof readDotenv = readDotenv): Target {
   };
 }
 
-const ENVIRONMENT = { HOME: "/home/x", EMPTY: "" };
+const ENVIRONMENT = { HOME: "/root", EMPTY: "" };
 
 const ENV_PIECES = [
   ..."=#'\"\\$ \n",

@@ -29,8 +29,8 @@ interface Wire {
 }
 
 /**
- * Pipelines of valid requests: each has its response, in order, and nothing in a body is taken for a
- * request. `distort` is for tests: it changes what comes back.
+ * Pipelines of valid requests: each has its response, in order, and nothing in a body is taken for
+ * a request. `distort` is for tests: it changes what comes back.
  */
 export function pipelineTarget(routes = appRoutes, distort?: (bytes: Buffer) => Buffer): Target {
   const wire = createWire(routes, distort);
@@ -97,7 +97,7 @@ function isEmpty(bytes: Buffer): boolean {
   return /^[\r\n]*$/.test(bytes.toString("latin1"));
 }
 
-/** Which of 400, 501 and 505 bytes get that are no request may depend on what has arrived of them. */
+/** Whether bytes that are no request get 400, 501 or 505 may depend on how they arrive. */
 function statusesOf({ responses }: Outcome): string {
   const kinds = responses.map(({ status }) => ([501, 505].includes(status) ? 400 : status));
   return kinds.join();

@@ -36,7 +36,7 @@ export function pageTarget(render: typeof renderPage = renderPage): Target {
   };
 }
 
-/** A copy of a document with some of its values replaced by attacks, or by values of other types. */
+/** A copy of a document with attacks, or values of other types, in place of some of its values. */
 function spoil(random: Random, value: unknown): unknown {
   if (random.oneIn(300)) return random.pick([ATTACK, 1e400, null, [], {}, -0, true, [ATTACK]]);
   if (typeof value === "string") return random.oneIn(4) ? value + ATTACK : value;

@@ -77,8 +77,8 @@ const ODD_PIECES: readonly string[] = [
 ];
 
 /**
- * Changes some bytes of `bytes`: it cuts, repeats, moves, and inserts bytes and `pieces`, which have
- * a byte for each character.
+ * Changes some bytes of `bytes`: it cuts, repeats, moves, and inserts bytes and `pieces`, which
+ * have a byte for each character.
  */
 export function mutate(random: Random, bytes: Buffer, pieces: readonly string[] = []): Buffer {
   let mutated = bytes;

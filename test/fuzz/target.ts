@@ -11,8 +11,8 @@ export interface Target {
    */
   readonly run: (random: Random) => number | Promise<number>;
   /**
-   * The most blocks of code in `src/` that a case may run: so many whatever the size, and so many for
-   * each byte. What regular expressions do inside is not counted.
+   * The most blocks of code in `src/` that a case may run: so many whatever the size, and so many
+   * for each byte. What regular expressions do inside is not counted.
    */
   readonly work: WorkLimit;
   /** Ends what `run` has started. */
