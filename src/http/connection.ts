@@ -88,9 +88,11 @@ export class Connection {
     return this.#open.length % REQUESTS_PER_TURN === 0;
   }
 
-  /** Whether no request has arrived after this one. */
+  /** Whether no byte has arrived after this request. */
   isLatest(pending: Pending): boolean {
-    return this.#open.at(-1) === pending && this.#heldBack === undefined;
+    // The parser may have stopped at the end of all that has arrived.
+    const isHoldingBack = this.#heldBack !== undefined && this.#heldBack.length > 0;
+    return this.#open.at(-1) === pending && !isHoldingBack;
   }
 
   /** A request is started. */

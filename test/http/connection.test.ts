@@ -197,6 +197,8 @@ describe("bytes that are held back behind 64 requests", () => {
     const { connection, pendings } = connect(largeBudget(), 2);
     const [first, second] = pendings as [FakePending, FakePending];
     assert.deepEqual([connection.isLatest(first), connection.isLatest(second)], [false, true]);
+    connection.holdBack(Buffer.from("abc"), 3);
+    assert.equal(connection.isLatest(second), true, "none are held back");
     connection.holdBack(Buffer.from("abc"), 0);
     assert.equal(connection.isLatest(second), false);
   });
