@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 import type { MemoryBudget } from "./budget.ts";
-import { isPausedByNode, resumeParser, unsentBytes } from "./node-internals.ts";
+import { isPausedByNode, isReset, resumeParser, unsentBytes } from "./node-internals.ts";
 import type { HttpError } from "./reply.ts";
 
 /** A request, as its connection sees it. */
@@ -171,14 +171,15 @@ export class Connection {
   }
 
   /**
-   * Destroys the connection if it has been idle for too long, measured from sweep to sweep, or if
-   * its client does not read. Returns whether it may still have a response to give. `now` is that
-   * of performance.now().
+   * Destroys the connection if it has been idle for too long, measured from sweep to sweep, if its
+   * client does not read, or if it has reset the connection while that is not read. Returns whether
+   * it may still have a response to give. `now` is that of performance.now().
    */
   sweep(now: number, policy: SweepPolicy): boolean {
     const { socket } = this;
     this.forgetWritten();
-    if (this.#isUnreadFor(policy.writeTimeoutMs, now)) {
+    const isGone = this.#heldBack !== undefined && isReset(socket);
+    if (isGone || this.#isUnreadFor(policy.writeTimeoutMs, now)) {
       socket.destroy();
       return false;
     }

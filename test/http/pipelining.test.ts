@@ -347,6 +347,15 @@ describe("the end of a pipeline", () => {
     });
   }
 
+  test("a client that resets a connection that is not read is noticed by the sweep", async (t) => {
+    const service = await serveGated(t);
+    const client = await open(service.port, gated(1000));
+    await until(() => service.contexts.length === MAX_OPEN, "64 open requests");
+    client.socket.resetAndDestroy();
+    await until(() => service.contexts.every(({ signal }) => signal.aborted), "the abort");
+    assert.equal(service.connections.inFlight, 0);
+  });
+
   test("a connection whose requests wait is not idle", async (t) => {
     const service = await serveGated(t);
     const client = await open(service.port, gated(200));

@@ -17,6 +17,10 @@ const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };
 const WITHOUT_KEY_MIB = 256;
 const WITH_KEY_MIB = 512;
 
+function unread(responses: memory.NeverRead["responses"]): memory.NeverRead {
+  return { connections: 500, responses, timeoutMs: 10_000, slackMs: 1000 };
+}
+
 type Attack = (scope: Scope) => Promise<Measurement[]>;
 
 /** Each attack at full size, on a quiet machine. */
@@ -48,8 +52,9 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   "600 bodies of 1 MiB without the last byte": (scope) =>
     memory.unfinishedBodies(scope, { connections: 600, allowed: 64, limitMiB: WITH_KEY_MIB }),
   "10,000 requests on one connection": (scope) => memory.longPipeline(scope, 10_000, WITH_KEY_MIB),
-  "500 clients that never read": (scope) =>
-    memory.clientsThatNeverRead(scope, 500, { timeoutMs: 10_000, slackMs: 1000 }),
+  "500 clients that never read": (scope) => memory.clientsThatNeverRead(scope, unread("unsent")),
+  "500 clients that never read, and whose responses the kernel takes": (scope) =>
+    memory.clientsThatNeverRead(scope, unread("in the kernel")),
   "a flood of lines into a file": (scope) =>
     logs.logFlood(scope, { sink: "file", connections: 24, calls: 25 }),
   "a flood of lines into a slow pipe": (scope) =>

@@ -172,31 +172,52 @@ export async function longPipeline(
   ];
 }
 
-/** The timeout of clients that do not read, and what a busy machine may add to a time, in ms. */
-export interface NeverReadOptions {
+/** Clients that never read, and by which timeout they are closed. */
+export interface NeverRead {
+  readonly connections: number;
+  /**
+   * Whether the kernel's buffers take their responses. Then these count as read, since Node can't
+   * ask the kernel: the connection is idle.
+   */
+  readonly responses: "unsent" | "in the kernel";
   readonly timeoutMs: number;
+  /** What a busy machine may add to a time. */
   readonly slackMs: number;
 }
 
+const NEVER_READ = {
+  unsent: { requests: 2000, variable: "REQUEST_TIMEOUT_MS", untilGone },
+  "in the kernel": { requests: 1, variable: "KEEP_ALIVE_TIMEOUT_MS", untilGone: untilAllEnd },
+} as const;
+
 /**
- * Clients that never read. Each is closed within REQUEST_TIMEOUT_MS and a sweep, and not because
- * its connection is idle.
+ * Resolves when the service has ended all of these connections. They read from now on, which the
+ * service can't tell: what they find is in the kernel already. A byte that is sent would not do: it
+ * may be the beginning of a request.
  */
+function untilAllEnd(_scope: Scope, sockets: readonly Socket[], limitMs: number): Promise<void> {
+  for (const socket of sockets) socket.resume();
+  return until(() => sockets.every(({ closed }) => closed), "the end of all connections", limitMs);
+}
+
+/** Clients that never read. Each is closed within the timeout of its case and a sweep. */
 export async function clientsThatNeverRead(
   scope: Scope,
-  connections: number,
-  { timeoutMs, slackMs }: NeverReadOptions,
+  { connections, responses, timeoutMs, slackMs }: NeverRead,
 ): Promise<Measurement[]> {
+  const attack = NEVER_READ[responses];
   const program = await startInShell(scope, EXEC, {
-    REQUEST_TIMEOUT_MS: String(timeoutMs),
     HEADERS_TIMEOUT_MS: String(timeoutMs),
+    REQUEST_TIMEOUT_MS: "600000",
     KEEP_ALIVE_TIMEOUT_MS: "600000",
+    [attack.variable]: String(timeoutMs),
   });
-  const sockets = await openUnread(scope, program.port, connections, get("/docs").repeat(2000));
+  const requests = get("/docs").repeat(attack.requests);
+  const sockets = await openUnread(scope, program.port, connections, requests);
   // It comes last in the listen queue: once it is served, all others have been accepted.
   const failures = await failuresAmong(1, program.port, get("/health"));
   const accepted = performance.now();
-  await untilGone(scope, sockets, timeoutMs + LIMIT_MS).catch(() => {});
+  await attack.untilGone(scope, sockets, timeoutMs + LIMIT_MS).catch(() => {});
   const closingMs = performance.now() - accepted;
   // The sweep after the last progress begins to count.
   const limit = timeoutMs + 2 * SWEEP_MS + PROBE_MS + slackMs;
