@@ -27,6 +27,14 @@ describe("the route table", () => {
     });
   }
 
+  test("declares the responses of every route in the schema, and a summary", () => {
+    for (const { method, path, summary, responses, includeInSchema } of createRoutes(options)) {
+      if (!includeInSchema) continue;
+      assert.notEqual(summary, undefined, `${method} ${path} has no summary`);
+      assert.notDeepEqual(responses, {}, `${method} ${path} declares no responses`);
+    }
+  });
+
   for (const path of [
     "/docs",
     "/docs/docs.css",

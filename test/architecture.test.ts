@@ -111,6 +111,7 @@ const DYNAMIC_CODE = rules.anyUse([
   "eval",
   "Function",
   "WebAssembly",
+  "global",
   "globalThis",
   "require",
   "createRequire",

@@ -1,6 +1,7 @@
 import { countFields } from "../http/head.ts";
 import { HttpError } from "../http/reply.ts";
-import type { Context, Dependency, Rejection } from "../http/route.ts";
+import type { Context, Dependency, Rejection, Responses } from "../http/route.ts";
+import { literal } from "../models/model.ts";
 import { type Key, type KeySet, keyState, matchKey } from "./keys.ts";
 
 /** The keys in force. A reload replaces the set. */
@@ -35,6 +36,8 @@ export function createGuard(keyring: Keyring): Dependency {
     const isInForce = keyring.current.includes(key) && keyState(key, Date.now()) === "active";
     return isInForce ? undefined : validateAuthentication(context);
   };
+  validateAuthentication.security = "APIKeyHeader";
+  validateAuthentication.responses = DENIALS;
   return validateAuthentication;
 }
 
@@ -42,3 +45,11 @@ export function createGuard(keyring: Keyring): Dependency {
 const API_KEY_HEADER = "x-api-key";
 
 const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authenticate", "X-API-Key"]);
+
+const DENIALS: Responses = {
+  401: {
+    description: "The key is missing, unknown or expired. Every denial reads the same.",
+    headers: { "WWW-Authenticate": literal("X-API-Key") },
+    example: { detail: "Invalid or missing API Key" },
+  },
+};

@@ -71,8 +71,10 @@ export type Responses = Readonly<Record<number, ResponseDeclaration>>;
 /** What the document says of a response. In tests a response that is not declared is an error. */
 export interface ResponseDeclaration {
   readonly description: string;
-  /** What its content is; undefined if it has none. HttpError has that of an error. */
+  /** What its content is. Without one, an error's is that of HttpError; others have none. */
   readonly body?: Model<unknown>;
+  /** A value that its content may be, to be shown. */
+  readonly example?: unknown;
   /** Its media type: `application/json` if it is left out and there is a body. */
   readonly type?: string;
   /** Header fields beyond those of every response, by name. One that is optional may be absent. */

@@ -1,5 +1,11 @@
 import { json } from "../http/reply.ts";
 import { type Route, route } from "../http/route.ts";
+import { literal, object } from "../models/model.ts";
+
+const healthModel = object(
+  { status: literal("ok", "draining") },
+  { title: "HealthModel", description: "`ok` while it takes work, `draining` while it stops." },
+);
 
 /**
  * `GET /health`, for load balancers: 200 while the service takes requests, 503 when it is about to
@@ -9,6 +15,21 @@ export function healthRoute(isDraining: () => boolean): Route {
   return route({
     method: "GET",
     path: "/health",
+    summary: "Report health",
+    description: "Says whether the service takes new work. It needs no key, for load balancers.",
+    tags: ["health"],
+    responses: {
+      200: {
+        description: "The service takes work.",
+        body: healthModel,
+        example: { status: "ok" },
+      },
+      503: {
+        description: "The service is stopping. Send new work elsewhere.",
+        body: healthModel,
+        example: { status: "draining" },
+      },
+    },
     limited: false,
     isProbe: true,
     handler: () => (isDraining() ? json(503, { status: "draining" }) : json(200, { status: "ok" })),

@@ -4,30 +4,43 @@ import { HttpError, json, type Reply } from "../http/reply.ts";
 import { type Context, type Dependency, type Route, route } from "../http/route.ts";
 import { object, string } from "../models/model.ts";
 
+const processModel = object(
+  { status: string({ description: "SUCCESS is processed, any other text fails." }) },
+  { title: "ProcessModel", description: "What to process.", examples: [{ status: "SUCCESS" }] },
+);
+const processResponseModel = object(
+  { status: string(), id: string({ format: "uuid", description: "A random UUID, version 4." }) },
+  { title: "ProcessResponseModel", description: "A processed task." },
+);
+
 /** `POST /process`, for callers that pass the guard. The stand-in takes `delayMs`. */
 export function processRoute(validateAuthentication: Dependency, delayMs: number): Route {
   return route({
     method: "POST",
     path: "/process",
     dependencies: [validateAuthentication],
-    body: object({ status: string() }),
+    summary: "Process a task",
+    description: "Works on a status for a moment. Any text other than SUCCESS fails with 500.",
+    tags: ["process"],
+    body: processModel,
+    responses: {
+      200: { description: "The task was processed.", body: processResponseModel },
+      500: { description: "The task failed." },
+    },
     handler: ({ body }, context) => fakeProcessing(body.status, delayMs, context),
   });
 }
 
 /**
  * Stands in for the real work: replace it. If the client goes away, `context.onGone` is called, and
- * `context.signal` (for fetch and the like) aborts.
+ * `context.signal` (for fetch and the like) aborts: no reply is needed then.
  */
 function fakeProcessing(status: string, delayMs: number, context: Context): Reply | Promise<Reply> {
   // Without a delay there is nothing to wait for; a promise would take a twentieth of the request.
   if (delayMs === 0) return replyFor(status);
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(replyFor(status)), delayMs);
-    context.onGone = () => {
-      clearTimeout(timer);
-      resolve(FAILED);
-    };
+    context.onGone = () => clearTimeout(timer);
   });
 }
 

@@ -94,6 +94,7 @@ describe("a use is found:", () => {
     ["process.exit(1);", rules.globalUse(["process"]), ["process"]],
     ["a ? process : b;", rules.globalUse(["process"]), ["process"]],
     ["a.process; b({ process: c, d });", rules.globalUse(["process"]), []],
+    ['tags(["process"]); ', rules.globalUse(["process"]), []],
     ["server.listen(0); a?.listen();", rules.memberUse(["listen"]), ["listen", "listen"]],
     ['server["listen"](0);', rules.memberUse(["listen"]), ['"listen"']],
     ["const a = { listen };", rules.memberUse(["listen"]), []],

@@ -93,12 +93,16 @@ export function anyUse(names: readonly string[]): Use {
   return ({ tokens }, index) => names.includes(nameOf(tokens[index]));
 }
 
-/** Like anyUse, but not members of those names and not keys of an object. */
+/**
+ * Like anyUse, but not members of those names, not keys of an object, and not text: that would name
+ * a global only in `globalThis["process"]`, and both names of the global object are forbidden.
+ */
 export function globalUse(names: readonly string[]): Use {
   const isName = anyUse(names);
   return (source, index) => {
     const isKey = textAt(source, index + 1) === ":" && "{,".includes(textAt(source, index - 1));
-    return isName(source, index) && !isMember(source, index) && !isKey;
+    const isText = source.tokens[index]?.kind === "string";
+    return isName(source, index) && !isMember(source, index) && !isKey && !isText;
   };
 }
 

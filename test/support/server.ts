@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 
@@ -11,6 +12,7 @@ import {
   type Service,
   type ServiceOptions,
 } from "../../src/http/server.ts";
+import { watchResponses } from "./declared.ts";
 import type { Scope } from "./scope.ts";
 
 /** A service in this process. */
@@ -39,7 +41,10 @@ export const LIMITS: Limits = {
   keepAliveTimeoutMs: 60_000,
 };
 
-/** Serves `routes` on a free port until the test ends. */
+/**
+ * Serves `routes` on a free port until the test ends. A response that its route does not declare
+ * fails the test; routes that declare none may respond as they like.
+ */
 export async function serveFor(
   scope: Scope,
   routes: readonly Route[],
@@ -48,8 +53,9 @@ export async function serveFor(
 ): Promise<TestService> {
   const records: RequestRecord[] = [];
   const failures: Failure[] = [];
+  const watched = watchResponses(routes);
   const service = createService(
-    routes,
+    watched.routes,
     { ...LIMITS, ...limits },
     {
       response: (record) => records.push(record),
@@ -61,6 +67,7 @@ export async function serveFor(
   scope.after(() => {
     server.close();
     server.closeAllConnections();
+    assert.deepEqual(watched.problems, []);
   });
   // A lingering connection must not keep the process from ending.
   server.on("connection", (socket: Socket) => socket.unref());
