@@ -6,7 +6,7 @@ import type { HttpError, Reply } from "./reply.ts";
 
 /**
  * What a dependency or a handler knows of its request. It has no way to write the response: a
- * handler returns a reply.
+ * handler returns a reply. Call its methods on it: they can't be taken out of it.
  */
 export interface Context {
   readonly request: IncomingMessage;
@@ -23,12 +23,12 @@ export interface Context {
    * Calls `callback` once, when the response has been handed over or the client is gone: the place
    * to give back what the request took. What it throws is logged.
    */
-  onEnd(callback: () => void): void;
+  onEnd(this: Context, callback: () => void): void;
   /**
    * Adds a header field to the response, whatever that will be. Throws a TypeError if it is not
    * valid, or is one that the service sets: Content-Length, Transfer-Encoding, Connection.
    */
-  addHeader(name: string, value: string): void;
+  addHeader(this: Context, name: string, value: string): void;
   /** For the log: the name of the key that matched. */
   key: string | undefined;
   /** For the log: why the guard denied the request. */

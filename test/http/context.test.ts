@@ -114,6 +114,16 @@ describe("onEnd", () => {
   });
 });
 
+test("the compiler refuses to take methods out of a context", () => {
+  const handlers = [
+    // @ts-expect-error: `this` would be missing
+    ({ onEnd }: Context): void => onEnd(() => {}),
+    // @ts-expect-error: `this` would be missing
+    ({ addHeader }: Context): void => addHeader("A", "b"),
+  ];
+  assert.equal(handlers.length, 2);
+});
+
 describe("addHeader", () => {
   test("adds a field to whatever response is given", async (t) => {
     const replies = [
