@@ -26,7 +26,7 @@ export function responseLine(
   record: RequestRecord,
   remote: string | undefined = record.remote,
 ): string {
-  const { requestId, method, path, key, denied, status, durationMs } = record;
+  const { requestId, method, path, key, denied, limited, status, durationMs } = record;
   let line = `"level":"${level}","event":"request","request_id":${jsonString(requestId, redact)}`;
   if (remote !== undefined) line += `,"remote":"${remote}"`;
   if (method !== undefined) line += `,"method":"${method}"`;
@@ -34,6 +34,7 @@ export function responseLine(
   line += `,"status":${status},"duration_ms":${Math.round(durationMs * 10) / 10}`;
   if (key !== undefined) line += `,"key":"${key}"`;
   if (denied !== undefined) line += `,"denied":"${denied}"`;
+  if (limited !== undefined) line += `,"limited":"${limited}"`;
   return `${line}}`;
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 
 import { createRoutes } from "../src/app.ts";
-import { keySetOf } from "../src/auth/keys.ts";
+import { createKey, keySetOf } from "../src/auth/keys.ts";
 import { resolve } from "../src/docs/document.ts";
 import type { Route } from "../src/http/route.ts";
 import { disagreements, type Document, type Operation } from "./support/agreement.ts";
@@ -92,6 +92,17 @@ describe("the responses of the routes", () => {
     note("POST /process", await request(busy.port, post(GOOD)), 503);
   });
 
+  test("POST /process gives 429 past a limit of the key", async (t) => {
+    const { hash = new Uint8Array() } = keySetOf({ slow: KEY })[0] ?? {};
+    const inFlight = 1;
+    const key = createKey("slow", Buffer.from(hash).toString("hex"), { inFlight });
+    const limited = { ...options, keyring: { current: [key] }, processDelayMs: 60_000 };
+    const busy = await serveFor(t, createRoutes(limited));
+    await open(busy.port, post(GOOD));
+    await until(() => busy.connections.inFlight === 1, "a request in progress");
+    note("POST /process", await request(busy.port, post(GOOD)), 429);
+  });
+
   test("GET /health gives 503 if the service is about to stop", async (t) => {
     const draining = await serveFor(t, createRoutes({ ...options, isDraining: () => true }));
     note("GET /health", await request(draining.port, get("/health")), 503);
@@ -101,7 +112,7 @@ describe("the responses of the routes", () => {
     assert.deepEqual(disagreements(routes, document, observed), []);
     const statuses = Object.entries(observed).map(([name, set]) => [name, [...set].sort()]);
     assert.deepEqual(Object.fromEntries(statuses), {
-      "POST /process": [200, 400, 401, 408, 413, 415, 417, 422, 431, 500, 501, 503, 505],
+      "POST /process": [200, 400, 401, 408, 413, 415, 417, 422, 429, 431, 500, 501, 503, 505],
       "GET /health": [200, 400, 408, 417, 431, 501, 503, 505],
     });
   });
@@ -204,8 +215,8 @@ const DOCUMENTS: readonly (readonly [
   ],
   [
     "an extra status",
-    (copy) => (processOf(copy).responses["429"] = {}),
-    ["POST /process never gives 429"],
+    (copy) => (processOf(copy).responses["418"] = {}),
+    ["POST /process never gives 418"],
   ],
   [
     "another route's status that is missing",

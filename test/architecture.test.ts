@@ -20,8 +20,11 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["http", "reply route head parse-error table router budget node-internals connection exchange"],
   ["http", "json body stream send connections flow server"],
   [".", "client-address log-line log-buffer log"],
-  ["auth", "keygen-command key-index keys security"],
-  ["config", "file dotenv reader host trusted-proxies env-file keys-file keygen key-sources"],
+  ["auth", "keygen-command key-index keys limits security"],
+  [
+    "config",
+    "file dotenv reader host trusted-proxies env-file key-options keys-file keygen key-sources",
+  ],
   ["config", "settings"],
   ["docs", "html document schema sample form page"],
   ["routes", "*"],

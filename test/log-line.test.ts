@@ -212,6 +212,13 @@ describe("a userinfo", () => {
   });
 });
 
+test("a request that met a limit of its key has it at the end", () => {
+  const line = responseLine("warn", { ...RECORD, status: 429, limited: "in_flight" });
+  assert.match(line, /"status":429,.*,"limited":"in_flight"}$/);
+  assert.equal(parse(line)["limited"], "in_flight");
+  assert.ok(!("limited" in read({})));
+});
+
 test("the address is the client's if it is known, else the peer's, if there is one", () => {
   const line = responseLine("info", RECORD, "2001:db8::1");
   assert.equal(parse(line)["remote"], "2001:db8::1");

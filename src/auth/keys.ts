@@ -16,6 +16,17 @@ export interface Key {
   readonly notBefore: number;
   /** No longer valid from this instant, in ms since the epoch; Infinity without a date. */
   readonly expires: number;
+  /** How many requests its name may make in a time; undefined without a limit. */
+  readonly rate: Rate | undefined;
+  /** How many requests of its name may be in progress at once; undefined without a limit. */
+  readonly inFlight: number | undefined;
+}
+
+/** A number of requests in a time. */
+export interface Rate {
+  readonly count: number;
+  /** In ms: a second or a minute. */
+  readonly periodMs: 1000 | 60_000;
 }
 
 /** All keys that are accepted. Several keys may share a name; hashes are unique. */
@@ -47,11 +58,8 @@ export interface KeyMatch {
   readonly denied?: DenialReason;
 }
 
-/** When a key is valid, in ms since the epoch. Without a date there is no limit. */
-export interface Validity {
-  readonly notBefore?: number | undefined;
-  readonly expires?: number | undefined;
-}
+/** What a key has besides its name and hash. What is left out does not limit it. */
+export type KeyOptions = Partial<Pick<Key, "notBefore" | "expires" | "rate" | "inFlight">>;
 
 /** The key in `.env.example`. It counts as weak, so that a copied example is not a secret. */
 export const PLACEHOLDER_KEY = "change-me-run-npm-run-keygen";
@@ -85,12 +93,12 @@ export function keySetOf(plain: Readonly<Record<string, string>>): KeySet {
 }
 
 /** Makes a key of its hash, given as 64 hex digits. */
-export function createKey(name: string, hex: string, validity: Validity = {}): Key {
-  const { notBefore = -Infinity, expires = Infinity } = validity;
+export function createKey(name: string, hex: string, options: KeyOptions = {}): Key {
+  const { notBefore = -Infinity, expires = Infinity, rate, inFlight } = options;
   // A copy: a small Buffer shares its memory with others, and a structured clone would take all of
   // it along.
   const bytes = new Uint8Array(Buffer.from(hex, "hex"));
-  return { name, hash: bytes, notBefore, expires };
+  return { name, hash: bytes, notBefore, expires, rate, inFlight };
 }
 
 /**

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 
 import { KEYGEN } from "../auth/keygen-command.ts";
 import { createKey, type Key, type KeySet, PLACEHOLDER_KEY } from "../auth/keys.ts";
+import { failure, readKeyOptions, type Result } from "./key-options.ts";
 
 /** One problem of a keys file. It contains no text from the file. */
 export interface KeysFileProblem {
@@ -18,14 +19,6 @@ export interface KeysFile {
   readonly problems: readonly KeysFileProblem[];
 }
 
-/** A part of a line, or what is wrong with it. */
-type Result<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly problem: string };
-
-/** The dates of a line's options, in ms since the epoch. */
-type Dates = ReadonlyMap<string, number>;
-
 /** What a key may be called in the keys file. */
 export const KEY_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
@@ -39,9 +32,6 @@ const PLACEHOLDER_HASH = hash("sha256", PLACEHOLDER_KEY);
 
 const REMEDY = `make a line with ${KEYGEN} NAME`;
 
-/** The options that a line may have. Both are dates. */
-const OPTIONS = ["expires", "not_before"];
-
 /**
  * Reads the keys of a keys file, or the first problem of every line that has one. `others` are keys
  * from elsewhere that the file may not repeat: a hash given twice would have two names.
@@ -52,11 +42,13 @@ const OPTIONS = ["expires", "not_before"];
  *     file   = [ BOM ] line *( ( CRLF / LF / CR ) line ), in UTF-8
  *     line   = *blank [ entry ] *blank [ "#" *any ]; blanks go before a "#" that follows an entry
  *     entry  = name 1*blank "sha256:" 64HEXDIG *( 1*blank option )
- *     option = ( "expires=" / "not_before=" ) date, each at most once
+ *     option = ( "expires=" / "not_before=" ) date / "rate=" number ( "/s" / "/m" ) /
+ *              "in_flight=" number, each at most once
+ *     number = 1 to 999999
  *     blank  = SP / HTAB
  *
  * @example
- * ci sha256:<64 hex digits> expires=2027-01-31T00:00:00Z
+ * ci sha256:<64 hex digits> expires=2027-01-31T00:00:00Z rate=100/s in_flight=50
  */
 export function parseKeysFile(bytes: Buffer, others: KeySet = []): KeysFile {
   const lines = linesOf(bytes);
@@ -108,48 +100,26 @@ function readEntry(words: readonly string[], known: KeySet): Result<Key> {
   if (hex.toLowerCase() === PLACEHOLDER_HASH) {
     return failure(`the hash of the placeholder of .env.example: ${REMEDY}`);
   }
-  const dates = readDates(options);
-  if (!dates.ok) return dates;
-  const key = createKey(name, hex, {
-    notBefore: dates.value.get("not_before"),
-    expires: dates.value.get("expires"),
-  });
+  const read = readKeyOptions(options);
+  if (!read.ok) return read;
+  const key = createKey(name, hex, read.value);
   if (key.notBefore >= key.expires) {
     return failure("never valid: not_before must be earlier than expires");
   }
   if (known.some((other) => Buffer.compare(other.hash, key.hash) === 0)) {
     return failure(`a key given twice: keep one, or ${REMEDY}`);
   }
+  if (known.some((other) => other.name === name && !areLimitsAlike(other, key))) {
+    return failure("another limit than on an earlier line of this name: write it once");
+  }
   return { ok: true, value: key };
 }
 
-function readDates(options: readonly string[]): Result<Dates> {
-  const dates = new Map<string, number>();
-  for (const option of options) {
-    const equals = option.indexOf("=");
-    const label = option.slice(0, Math.max(equals, 0));
-    const date = option.slice(equals + 1);
-    if (!OPTIONS.includes(label)) {
-      return failure("unknown option: only expires= and not_before= are known");
-    }
-    if (dates.has(label)) return failure("an option given twice: keep one");
-    if (!isDate(date)) {
-      return failure("bad date: write a real one, in UTC, like 2027-01-31T00:00:00Z");
-    }
-    dates.set(label, Date.parse(date));
-  }
-  return { ok: true, value: dates };
-}
-
-/**
- * Tells whether a text is RFC 3339's date-time in UTC and whole seconds, and a real date: not
- * February 30 or 24:00:00. Only such a text comes back from a Date unchanged.
- */
-function isDate(text: string): boolean {
-  const withMilliseconds = text.replace("Z", ".000Z");
-  return /^\d{4}-/.test(text) && new Date(text).toJSON() === withMilliseconds;
-}
-
-function failure(problem: string): { readonly ok: false; readonly problem: string } {
-  return { ok: false, problem };
+/** Tells whether two keys of one name have no limit that differs. One line with it is enough. */
+function areLimitsAlike(a: Key, b: Key): boolean {
+  const isRateAlike =
+    a.rate === undefined ||
+    b.rate === undefined ||
+    (a.rate.count === b.rate.count && a.rate.periodMs === b.rate.periodMs);
+  return isRateAlike && (a.inFlight ?? b.inFlight) === (b.inFlight ?? a.inFlight);
 }

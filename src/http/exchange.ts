@@ -20,6 +20,8 @@ export interface RequestRecord {
   readonly key?: string | undefined;
   /** Why the guard denied the request. */
   readonly denied?: string | undefined;
+  /** Which limit of its key it has met. */
+  readonly limited?: string | undefined;
   /** The route is a probe, which load balancers call all the time. */
   readonly isProbe?: boolean;
   /** null if the client went away before its response. */
@@ -158,6 +160,7 @@ export class Exchange implements Pending {
       path: this.route?.path ?? this.path,
       key: this.context.key,
       denied: this.context.denialReason,
+      limited: this.context.limited,
       isProbe: this.route?.isProbe ?? false,
       status,
       durationMs: performance.now() - this.#started,
@@ -193,6 +196,7 @@ class HandlerContext implements Context {
   onGone: (() => void) | undefined = undefined;
   key: string | undefined = undefined;
   denialReason: string | undefined = undefined;
+  limited: string | undefined = undefined;
   credential: unknown = undefined;
   readonly #exchange: Exchange;
 

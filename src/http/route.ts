@@ -33,6 +33,8 @@ export interface Context {
   key: string | undefined;
   /** For the log: why the guard denied the request. */
   denialReason: string | undefined;
+  /** For the log: which limit of its key the request has met. */
+  limited: string | undefined;
   /** For the guard: what it let the request pass with. */
   credential: unknown;
 }

@@ -167,7 +167,14 @@ test("a set holds hashes only, and survives a structured clone and node:cluster'
     ...parsed(`ci ${sha256(OTHER)} expires=2027-01-31T00:00:00Z`),
   ];
   for (const key of set) {
-    assert.deepEqual(Object.keys(key).sort(), ["expires", "hash", "name", "notBefore"]);
+    assert.deepEqual(Object.keys(key).sort(), [
+      "expires",
+      "hash",
+      "inFlight",
+      "name",
+      "notBefore",
+      "rate",
+    ]);
     assert.equal(key.hash.length, 32);
     assert.equal(key.hash.buffer.byteLength, 32, "the hash must not share memory");
   }

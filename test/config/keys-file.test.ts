@@ -189,7 +189,7 @@ const BAD_LINES: readonly (readonly [message: string, lines: readonly string[]])
   ["bad name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or a digit", BAD_NAMES],
   [`no sha256: with 64 hex digits after the name: make a line with ${KEYGEN} NAME`, BAD_HASHES],
   [
-    "unknown option: only expires= and not_before= are known",
+    "unknown option: only expires=, not_before=, rate=, in_flight= are known",
     UNKNOWN_OPTIONS.map((option) => `${LINE} ${option}`),
   ],
   [
