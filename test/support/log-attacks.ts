@@ -1,4 +1,12 @@
-import { readFileSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { countOf, type Measurement, sendMany, startFlood } from "./attacks.ts";
@@ -57,18 +65,18 @@ export async function logFlood(
 ): Promise<Measurement[]> {
   const program = await startWithLog(scope, sink);
   const stop = startFlood(scope, program.port, connections);
-  const isReaderBehind = (): boolean => dropsOfStrangers(program.log) > 0;
+  const isReaderBehind = async (): Promise<boolean> => (await dropsOfStrangers(program.log)) > 0;
   if (sink === "slow pipe") await until(isReaderBehind, "the reader to be behind", LIMIT_MS);
   const clients = Array.from({ length: 8 }, (_, index) => `client-${index}`);
   const accepted = await Promise.all(clients.map((name) => call(program.port, name, calls)));
   stop();
   const [last = ""] = await call(program.port, "last", 1);
-  await until(() => idsIn(program.log).has(last), "the last line", LIMIT_MS);
-  const ids = idsIn(program.log);
-  const dropped = sink === "file" ? dropsOfStrangers(program.log) : 0;
+  await untilLogged(program.log, last);
+  const ids = await idsIn(program.log);
+  const dropped = sink === "file" ? await dropsOfStrangers(program.log) : 0;
   return [
     countOf("requests with a key without a line", accepted.flat(), (id) => !ids.has(id)),
-    { what: "other lines dropped", value: sumOf(program.log, "dropped_lines"), limit: 0 },
+    { what: "other lines dropped", value: await sumOf(program.log, "dropped_lines"), limit: 0 },
     { what: "lines of strangers dropped from a file", value: dropped, limit: 0 },
   ];
 }
@@ -100,14 +108,14 @@ export async function fullDisk(scope: Scope, requests: number): Promise<Measurem
   const statuses = await sendMany(program, requests);
   // Its response comes after the lines of all requests before it have been handed over.
   await call(program.port, "latest", 1);
-  const before = requestLines(program.log).length;
+  const before = (await idsIn(program.log)).size;
   truncateSync(program.log);
   const later = await call(program.port, "later", 50);
   const last = later.at(-1) ?? "";
-  await until(() => idsIn(program.log).has(last), "the last line", LIMIT_MS);
-  const ids = idsIn(program.log);
+  await untilLogged(program.log, last);
+  const ids = await idsIn(program.log);
   const all = requests + 1 + later.length;
-  const counted = before + requestLines(program.log).length + sumOf(program.log, "lost_lines");
+  const counted = before + ids.size + (await sumOf(program.log, "lost_lines"));
   const messages = readFileSync(program.stderr, "utf8").split("\n").length - 1;
   return [
     { what: "requests without 200", value: requests - (statuses["200"] ?? 0), limit: 0 },
@@ -131,36 +139,66 @@ export async function refusalLines(
   for (let refused = 0; refused < refusals; refused += 100) {
     await untilClosed(await openMany(program.port, Math.min(100, refusals - refused)));
   }
-  const isCounted = (): boolean => sumOf(program.log, "count") >= refusals;
+  const isCounted = async (): Promise<boolean> => (await sumOf(program.log, "count")) >= refusals;
   await until(isCounted, "the lines of the refusals").catch(() => {});
   const seconds = (performance.now() - start) / 1000;
-  const refused = linesOf(program.log).filter(({ count }) => count !== undefined);
-  const uncounted = Math.abs(refusals - sumOf(program.log, "count"));
+  const counts = await valuesOf(program.log, "count");
+  const uncounted = Math.abs(refusals - (await sumOf(program.log, "count")));
   return [
-    { what: "lines of the log", value: refused.length, limit: Math.ceil(seconds) + 1 },
+    { what: "lines of the log", value: counts.length, limit: Math.ceil(seconds) + 1 },
     { what: "refusals counted too often or not at all", value: uncounted, limit: 0 },
   ];
 }
 
-/** The whole lines of a log. Throws if one is not JSON. */
-function linesOf(path: string): LogLine[] {
-  const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as LogLine);
+/**
+ * The whole lines of a log. Throws if one is not JSON. A flood leaves hundreds of thousands:
+ * reading them at once would hold up whatever else this process waits for.
+ */
+async function* linesOf(path: string): AsyncGenerator<LogLine> {
+  let rest = "";
+  for await (const chunk of createReadStream(path, "latin1")) {
+    const lines = `${rest}${chunk}`.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield JSON.parse(line) as LogLine;
+  }
 }
 
-function requestLines(path: string): LogLine[] {
-  return linesOf(path).filter(({ event }) => event === "request");
+/** What the lines that have a member have there. */
+async function valuesOf(path: string, name: string): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for await (const line of linesOf(path)) {
+    if (name in line) values.push(line[name]);
+  }
+  return values;
 }
 
-function idsIn(path: string): Set<unknown> {
-  return new Set(requestLines(path).map((line) => line["request_id"]));
+/** The ids of the requests that have a line. */
+async function idsIn(path: string): Promise<Set<unknown>> {
+  return new Set(await valuesOf(path, "request_id"));
 }
 
-function dropsOfStrangers(path: string): number {
+function dropsOfStrangers(path: string): Promise<number> {
   return sumOf(path, "dropped_requests_without_key");
 }
 
 /** The sum of a number over all lines that have it. */
-function sumOf(path: string, name: string): number {
-  return linesOf(path).reduce((sum, line) => sum + Number(line[name] ?? 0), 0);
+async function sumOf(path: string, name: string): Promise<number> {
+  const values = await valuesOf(path, name);
+  return values.reduce<number>((sum, value) => sum + Number(value), 0);
+}
+
+/** Resolves when a log has the line of a request, which is one of its last. */
+function untilLogged(path: string, id: string): Promise<void> {
+  const isLogged = (): boolean => endOf(path).includes(`"request_id":"${id}"`);
+  return until(isLogged, `the line of ${id}`, LIMIT_MS);
+}
+
+/** The last MiB of a file. */
+function endOf(path: string): Buffer {
+  const file = openSync(path, "r");
+  const { size } = fstatSync(file);
+  const bytes = Buffer.alloc(Math.min(size, 1_048_576));
+  readSync(file, bytes, 0, bytes.length, size - bytes.length);
+  closeSync(file);
+  return bytes;
 }
