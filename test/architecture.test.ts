@@ -17,7 +17,7 @@ import { root } from "./support/root.ts";
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["models", "problems base formats string number object array choice model paths parameters"],
-  ["http", "reply route head parse-error table router budget node-internals connection exchange"],
+  ["http", "reply route head node-internals parse-error table router budget connection exchange"],
   ["http", "json body stream send connections flow server"],
   [".", "client-address log-line log-buffer log"],
   ["auth", "keygen-command key-index keys limits security"],

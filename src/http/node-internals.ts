@@ -54,6 +54,15 @@ export function resumeParser(socket: Socket, bytes: Buffer): void {
   socket.emit("data", bytes);
 }
 
+/**
+ * Whether the parser has stopped at a well-formed HTTP version that it does not know, such as
+ * HTTP/1.2. The bytes can't tell, since a read may end anywhere; only llhttp's words can.
+ */
+export function isOtherVersion(error: Error): boolean {
+  const { reason } = error as { readonly reason?: string };
+  return reason === "Invalid HTTP version";
+}
+
 /** Whether node:http has paused a socket until its client reads. Then it resumes it, too. */
 export function isPausedByNode(socket: Socket): boolean {
   return (socket as HttpSocket)._paused === true;

@@ -1,6 +1,7 @@
 import { METHODS } from "node:http";
 
 import { HEADER_TOO_LARGE, NOT_HTTP, VERSION_NOT_SUPPORTED } from "./head.ts";
+import { isOtherVersion } from "./node-internals.ts";
 import { HttpError } from "./reply.ts";
 
 /** An error of node:http's parser or clock, as its `clientError` event has it. */
@@ -18,7 +19,7 @@ export interface ParseError extends NodeJS.ErrnoException {
 export function rejectionOf(error: ParseError): HttpError | undefined {
   const { code = "" } = error;
   if (code === "HPE_INVALID_METHOD") return rejectMethod(methodLineOf(error));
-  if (code === "HPE_INVALID_VERSION") return rejectVersion(versionLineOf(error));
+  if (code === "HPE_INVALID_VERSION" && isOtherVersion(error)) return VERSION_NOT_SUPPORTED;
   return REJECTIONS[code] ?? (code.startsWith("HPE_") ? NOT_HTTP : undefined);
 }
 
@@ -41,8 +42,6 @@ const UNKNOWN_METHOD = new HttpError(501, "Not Implemented: this method is not k
 const TOKEN_CHARACTER = /[!#$%&'*+.^_`|~0-9A-Za-z-]/;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= )/;
 const TARGET_AND_VERSION = /^ [^ ]+ HTTP\/(\d\.\d)$/;
-// HTTP-version, or what a read that begins within it has of it.
-const VERSION_END = /^(?:(?:(?:(?:(?:(?:H?T)?T)?P)?\/)?\d)?\.)?\d$/;
 
 /** The part of a request line that has arrived in the latest read. */
 interface RequestLine {
@@ -59,16 +58,6 @@ function methodLineOf({ rawPacket, bytesParsed = 0 }: ParseError): RequestLine {
   const text = rawPacket?.toString("latin1") ?? "";
   let start = bytesParsed;
   while (start > 0 && TOKEN_CHARACTER.test(text.charAt(start - 1))) start -= 1;
-  return lineAt(text, start);
-}
-
-/** The request line at whose version the parser stopped. */
-function versionLineOf({ rawPacket, bytesParsed = 0 }: ParseError): RequestLine {
-  const text = rawPacket?.toString("latin1") ?? "";
-  return lineAt(text, text.lastIndexOf("\n", bytesParsed - 1) + 1);
-}
-
-function lineAt(text: string, start: number): RequestLine {
   const end = text.indexOf("\n", start);
   if (end === -1) return { text: text.slice(start), isWhole: false };
   return { text: text.slice(start, end).replace(/\r$/, ""), isWhole: true };
@@ -84,9 +73,4 @@ function rejectMethod({ text, isWhole }: RequestLine): HttpError {
   }
   // A known method in the wrong case is a mistake of the client, not another method.
   return METHODS.includes(method.toUpperCase()) ? NOT_HTTP : UNKNOWN_METHOD;
-}
-
-function rejectVersion({ text }: RequestLine): HttpError {
-  const version = text.slice(text.lastIndexOf(" ") + 1);
-  return VERSION_END.test(version) ? VERSION_NOT_SUPPORTED : NOT_HTTP;
 }

@@ -1,7 +1,7 @@
 import { formatKeyTable, keygen } from "../config/keygen.ts";
 import { isAppendedTo } from "../config/file.ts";
 import { isWorker } from "./cluster.ts";
-import { describeError, EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
+import { textForOperator, EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
 import { configure, serve } from "./lifecycle.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { runWorker } from "./worker.ts";
@@ -24,7 +24,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     await runCommand(args);
   } catch (error) {
     const exitCode = error instanceof Failure ? error.exitCode : 1;
-    await exitWithMessage(describeError(error), exitCode);
+    await exitWithMessage(textForOperator(error), exitCode);
   }
 }
 

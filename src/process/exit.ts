@@ -26,7 +26,7 @@ export class Failure extends Error {
  * What to print about an error that ends a process. A Failure has a message for the operator. Any
  * other error is a mistake in the program, such as two equal routes: its stack says where.
  */
-export function describeError(error: unknown): string {
+export function textForOperator(error: unknown): string {
   if (error instanceof Failure) return error.message;
   return error instanceof Error ? String(error.stack) : String(error);
 }

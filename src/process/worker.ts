@@ -1,5 +1,5 @@
 import { createLog, PIPE_BUF } from "../log.ts";
-import { describeError } from "./exit.ts";
+import { textForOperator } from "./exit.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { createLogSink } from "./log-sink.ts";
 import { isPrimaryMessage, type ServeMessage, type WorkerMessage } from "./messages.ts";
@@ -36,7 +36,7 @@ class PoolWorker {
       else await this.#instance.setKeys(message.keys);
       report({ type: "keys_set", version: message.version });
     } catch (error) {
-      report({ type: "failed", reason: describeError(error) }, () => process.exit(1));
+      report({ type: "failed", reason: textForOperator(error) }, () => process.exit(1));
     }
   }
 
