@@ -99,7 +99,7 @@ function checkQuoted(random: Random, read: typeof readDotenv): number {
 export function keysFileTarget(parse: typeof parseKeysFile = parseKeysFile): Target {
   return {
     name: "keys-file",
-    work: { base: 100, perByte: 2, every: 64 },
+    work: { base: 300, perByte: 5, every: 64 },
     run: (random) => {
       const key = random.key();
       const digest = hash("sha256", key);
