@@ -90,11 +90,12 @@ function forwardRequests(server: Server, flow: RequestFlow): void {
 
 /** Responds to bytes that are not a request, and to CONNECT, which is for proxies. */
 function rejectOtherBytes(server: Server, connections: Connections, events: ServerEvents): void {
-  server.on("connect", (_request, duplex) => {
-    const socket = duplex as Socket;
+  server.on("connect", ({ socket }, duplex) => {
     // node:http has let go of the socket. Ignore its errors: "close" follows.
     socket.on("error", () => {});
-    socket.resume();
+    // From Node 26 on, another stream that reads from it.
+    duplex.on("error", () => {});
+    duplex.resume();
     const connection = connections.get(socket);
     if (connection === undefined) socket.destroy();
     else rejectBytes(connection, events, NOT_HTTP);

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { exchange } from "../support/client.ts";
+import { get, lines, postEcho } from "../support/requests.ts";
+import { echo, serveFor } from "../support/server.ts";
+
+const CONNECT = lines("CONNECT a:1 HTTP/1.1", "Host: a:1");
+
+// From Node 26 on, the socket of the event is not that of the connection.
+for (const [name, bytes, statuses] of [
+  ["alone", CONNECT, [400]],
+  ["with a request behind it", CONNECT + get("/none"), [400]],
+  ["with 1 MiB behind it", CONNECT + "a".repeat(1_048_576), [400]],
+  ["behind requests", postEcho("1").toString() + get("/none") + CONNECT, [200, 404, 400]],
+  ["twice", CONNECT + CONNECT, [400]],
+] as const) {
+  test(`CONNECT ${name} has one response, 400, and the connection closes`, async (t) => {
+    const { port, records, failures } = await serveFor(t, [echo]);
+    const count = statuses.length;
+    const { responses, closed, reset } = await exchange(port, bytes, { count, close: true });
+    assert.deepEqual(
+      responses.map(({ status }) => status),
+      statuses,
+    );
+    assert.equal(responses.at(-1)?.headers["connection"], "close");
+    assert.equal(closed && !reset, true);
+    assert.deepEqual(
+      records.map(({ status }) => status),
+      statuses,
+    );
+    assert.deepEqual(failures, []);
+  });
+}

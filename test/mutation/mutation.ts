@@ -1,0 +1,172 @@
+import { spawn } from "node:child_process";
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+import { Random } from "../fuzz/random.ts";
+import { type Mutant, mutantsOf, type TypeScript } from "./mutants.ts";
+import { testsFor } from "./tests.ts";
+
+/** How long one test file may take, in ms. A mutant may make it wait for ever. */
+const LIMIT_MS = 60_000;
+
+/** How many checkouts are tested at once. */
+const LANES = 2;
+
+/** What a mutant came to. */
+type Verdict = "killed" | "survived" | "equivalent";
+
+const { values, positionals } = parseArgs({
+  options: {
+    scratch: { type: "string", default: "" },
+    sample: { type: "string", default: "0" },
+    folder: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
+  },
+  allowPositionals: true,
+});
+
+// Not under `node --test`, which runs whatever stands in test/.
+if (process.env["NODE_TEST_CONTEXT"] === undefined) await main();
+
+async function main(): Promise<void> {
+  const ts = await loadTypeScript();
+  const files = positionals.length > 0 ? positionals : sourceFiles();
+  const lanes = Array.from({ length: LANES }, (_, index) => makeCheckout(index));
+  for (const file of files) {
+    const text = readFileSync(file, "utf8");
+    const all = mutantsOf(ts, file, text);
+    const mutants = sampleOf(all, file);
+    const verdicts = new Map<Mutant, Verdict>();
+    const waiting = [...mutants];
+    await Promise.all(lanes.map((lane) => work(lane, file, text, waiting, verdicts)));
+    report(file, all.length, verdicts, text);
+  }
+}
+
+async function loadTypeScript(): Promise<TypeScript> {
+  const path = join(values.scratch, "node_modules/typescript/lib/typescript.js");
+  const module = (await import(pathToFileURL(path).href)) as { readonly default: TypeScript };
+  return module.default;
+}
+
+function sourceFiles(): string[] {
+  return readdirSync("src", { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => `src/${path}`)
+    .sort();
+}
+
+/** Copies what the tests need, so that a mutant is in no file that someone edits. */
+function makeCheckout(index: number): string {
+  const lane = join(values.scratch, `lane-${index}`);
+  mkdirSync(lane);
+  for (const name of readdirSync(".")) {
+    if (!["node_modules", ".git", "dist"].includes(name))
+      cpSync(name, join(lane, name), { recursive: true });
+  }
+  return lane;
+}
+
+function sampleOf(mutants: readonly Mutant[], file: string): readonly Mutant[] {
+  const size = Number(values.sample);
+  if (size === 0 || mutants.length <= size) return mutants;
+  const random = new Random(`${values.seed} ${file}`);
+  const left = [...mutants];
+  return Array.from({ length: size }, () => left.splice(random.below(left.length), 1)[0] as Mutant);
+}
+
+/** Takes mutants until none is waiting. */
+async function work(
+  lane: string,
+  file: string,
+  text: string,
+  waiting: Mutant[],
+  verdicts: Map<Mutant, Verdict>,
+): Promise<void> {
+  const { own, folder, others } = testsFor(lane, file);
+  const tests = values.folder ? [...own, ...folder] : [...own, ...folder, ...others];
+  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    if (isEquivalent(file, text, mutant)) {
+      verdicts.set(mutant, "equivalent");
+      continue;
+    }
+    writeFileSync(join(lane, file), applyTo(text, mutant));
+    verdicts.set(mutant, (await isKilled(lane, tests)) ? "killed" : "survived");
+  }
+  writeFileSync(join(lane, file), text);
+}
+
+function applyTo(text: string, { start, end, text: replacement }: Mutant): string {
+  return text.slice(0, start) + replacement + text.slice(end);
+}
+
+async function isKilled(lane: string, tests: readonly string[]): Promise<boolean> {
+  for (const test of tests) {
+    if (!(await passes(lane, test))) return true;
+  }
+  return false;
+}
+
+/** Runs one test file. It and what it has started end with the time. */
+function passes(lane: string, test: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [test], { cwd: lane, stdio: "ignore", detached: true });
+    const end = (): void => {
+      try {
+        process.kill(-Number(child.pid), "SIGKILL");
+      } catch {
+        // All of the group have ended.
+      }
+    };
+    const timer = setTimeout(end, LIMIT_MS);
+    child.on("exit", (code) => {
+      clearTimeout(timer);
+      end();
+      resolve(code === 0);
+    });
+  });
+}
+
+/** The mutant as a line of `equivalent.txt` has it: the line before and after. */
+function describe(text: string, mutant: Mutant): string {
+  const lineOf = (source: string): string => source.split("\n")[mutant.line - 1]?.trim() ?? "";
+  return `${lineOf(text)}  =>  ${lineOf(applyTo(text, mutant))}`;
+}
+
+/** Entries: `src/file.ts: line  =>  mutated line`, then a line with the reason, which is indented. */
+function isEquivalent(file: string, text: string, mutant: Mutant): boolean {
+  const entries = readFileSync("test/mutation/equivalent.txt", "utf8").split("\n");
+  return entries.includes(`${file}: ${describe(text, mutant)}`);
+}
+
+function report(
+  file: string,
+  total: number,
+  verdicts: ReadonlyMap<Mutant, Verdict>,
+  text: string,
+): void {
+  const count = (verdict: Verdict): number =>
+    [...verdicts.values()].filter((one) => one === verdict).length;
+  const [killed, survived] = [count("killed"), count("survived")];
+  const score = killed + survived === 0 ? 100 : (100 * killed) / (killed + survived);
+  const size = verdicts.size < total ? `${verdicts.size} of ${total}` : `all ${total}`;
+  print(`${score.toFixed(1)} %  ${file}: ${size}, ${count("equivalent")} equivalent`);
+  for (const [mutant, verdict] of verdicts) {
+    if (verdict === "survived") print(`  survives  ${file}: ${describe(text, mutant)}`);
+  }
+}
+
+function print(line: string): void {
+  console.log(line);
+  if (process.env["MUTATION_LOG"] !== undefined)
+    appendFileSync(process.env["MUTATION_LOG"], `${line}\n`);
+}

@@ -1,0 +1,61 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** Tests that belong to a file, beside those that have its name: what stands here is in their names. */
+const BELONGING: Readonly<Record<string, string>> = {
+  "http/connection": "pipelining sweep reset unread draining timeouts",
+  "http/node-internals": "pipelining reset unread connection",
+  "http/exchange": "handlers broken-body context characters",
+  "http/flow": "handlers context body silent-log server",
+  "http/head": "framing target characters",
+  "http/send": "streams framing reset handlers",
+  "http/stream": "streams",
+  "http/table": "router",
+  "http/budget": "body-memory body-reading",
+  "http/connections": "connection draining sweep timeouts",
+  "http/server": "timeouts parse-error pipelining framing",
+  "http/router": "target",
+  "config/env-file": "settings-env-file dotenv",
+  "config/host": "settings",
+  "config/reader": "settings",
+  "auth/security": "recheck",
+};
+
+/** Tests that take minutes, or programs that the rest does not need. */
+const LEFT_OUT =
+  /\/(?:documents|examples|scripts|fuzz|bench|soak|conventions)\/|architecture|abuse/;
+
+/** The tests of a checkout for one of its source files, those that are most likely to fail first. */
+export interface TestOrder {
+  /** They belong to the file. */
+  readonly own: readonly string[];
+  /** Others of its folder. */
+  readonly folder: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** Orders the tests of the checkout at `root` for `file`, a path such as `src/http/head.ts`. */
+export function testsFor(root: string, file: string): TestOrder {
+  const tests = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .map((path) => `test/${path}`)
+    .filter((path) => path.endsWith(".test.ts") && !LEFT_OUT.test(path))
+    .sort();
+  const name = file.replace(/^src\//, "").replace(/\.ts$/, "");
+  const folder = `test/${dirname(name)}/`.replace("/./", "/");
+  const names = [basename(name), ...(BELONGING[name]?.split(" ") ?? [])];
+  const isOwn = (path: string): boolean =>
+    dirname(path) === dirname(`${folder}x`) && names.some((one) => isNamed(basename(path), one));
+  const own = tests.filter(isOwn).sort((a, b) => rank(a, names) - rank(b, names));
+  const inFolder = tests.filter((path) => path.startsWith(folder) && !own.includes(path));
+  const others = tests.filter((path) => !own.includes(path) && !inFolder.includes(path));
+  return { own, folder: inFolder, others };
+}
+
+/** `head-line.test.ts` is one of the tests of `head`. */
+function isNamed(test: string, name: string): boolean {
+  return test === `${name}.test.ts` || test.startsWith(`${name}-`);
+}
+
+function rank(path: string, names: readonly string[]): number {
+  return names.findIndex((name) => isNamed(basename(path), name));
+}
