@@ -25,10 +25,7 @@ for (const [name, bytes, statuses] of [
     );
     assert.equal(responses.at(-1)?.headers["connection"], "close");
     assert.equal(closed && !reset, true);
-    assert.deepEqual(
-      records.map(({ status }) => status),
-      statuses,
-    );
+    assert.deepEqual(records.map(({ status }) => status).sort(), [...statuses].sort());
     assert.deepEqual(failures, []);
   });
 }

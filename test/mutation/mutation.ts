@@ -142,7 +142,7 @@ function describe(text: string, mutant: Mutant): string {
   return `${lineOf(text)}  =>  ${lineOf(applyTo(text, mutant))}`;
 }
 
-/** Entries: `src/file.ts: line  =>  mutated line`, then a line with the reason, which is indented. */
+/** An entry is `src/file.ts: line  =>  mutated line`. Its reason is the next line. */
 function isEquivalent(file: string, text: string, mutant: Mutant): boolean {
   const entries = readFileSync("test/mutation/equivalent.txt", "utf8").split("\n");
   return entries.includes(`${file}: ${describe(text, mutant)}`);
@@ -159,14 +159,8 @@ function report(
   const [killed, survived] = [count("killed"), count("survived")];
   const score = killed + survived === 0 ? 100 : (100 * killed) / (killed + survived);
   const size = verdicts.size < total ? `${verdicts.size} of ${total}` : `all ${total}`;
-  print(`${score.toFixed(1)} %  ${file}: ${size}, ${count("equivalent")} equivalent`);
+  console.log(`${score.toFixed(1)} %  ${file}: ${size}, ${count("equivalent")} equivalent`);
   for (const [mutant, verdict] of verdicts) {
-    if (verdict === "survived") print(`  survives  ${file}: ${describe(text, mutant)}`);
+    if (verdict === "survived") console.log(`  survives  ${file}: ${describe(text, mutant)}`);
   }
-}
-
-function print(line: string): void {
-  console.log(line);
-  if (process.env["MUTATION_LOG"] !== undefined)
-    appendFileSync(process.env["MUTATION_LOG"], `${line}\n`);
 }

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** Tests that belong to a file, beside those that have its name: what stands here is in their names. */
+/** What tests that belong to a file are called, beside those that have its name. */
 const BELONGING: Readonly<Record<string, string>> = {
   "http/connection": "pipelining sweep reset unread draining timeouts",
   "http/node-internals": "pipelining reset unread connection",
@@ -25,7 +25,7 @@ const BELONGING: Readonly<Record<string, string>> = {
 const LEFT_OUT =
   /\/(?:documents|examples|scripts|fuzz|bench|soak|conventions)\/|architecture|abuse/;
 
-/** The tests of a checkout for one of its source files, those that are most likely to fail first. */
+/** The tests for one source file, those that are most likely to fail first. */
 export interface TestOrder {
   /** They belong to the file. */
   readonly own: readonly string[];
