@@ -110,29 +110,34 @@ function operatorChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): C
   return isSign ? [replace(node, operand.getText())] : [];
 }
 
-function literalChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): Change[] {
+function literalChanges(ts: TypeScript, node: SyntaxNode): Change[] {
+  const { SyntaxKind: kinds } = ts;
   const text = node.getText();
   switch (node.kind) {
     case kinds["TrueKeyword"]:
-      return [replace(node, "false")];
     case kinds["FalseKeyword"]:
-      return [replace(node, "true")];
+      return [replace(node, text === "true" ? "false" : "true")];
     case kinds["NumericLiteral"]:
       return [replace(node, `(${text} + 1)`), replace(node, `(${text} - 1)`)];
-    case kinds["StringLiteral"]:
-      return [replace(node, text.length === 2 ? '"mutant"' : '""')];
-    case kinds["NoSubstitutionTemplateLiteral"]:
-    case kinds["TemplateExpression"]:
-      return [replace(node, text.length === 2 ? "`mutant`" : "``")];
     case kinds["RegularExpressionLiteral"]:
-      return patternChanges(text).map((change) => ({
-        start: node.getStart() + change.start,
-        end: node.getStart() + change.end,
-        text: change.text,
-      }));
+      return patternChangesIn(node);
     default:
-      return [];
+      return textChanges(ts, node);
   }
+}
+
+function textChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): Change[] {
+  const { StringLiteral, NoSubstitutionTemplateLiteral, TemplateExpression } = kinds;
+  const isText = [StringLiteral, NoSubstitutionTemplateLiteral, TemplateExpression];
+  if (!isText.includes(node.kind)) return [];
+  return [replace(node, node.getText().length === 2 ? '"mutant"' : '""')];
+}
+
+function patternChangesIn(node: SyntaxNode): Change[] {
+  const offset = node.getStart();
+  return patternChanges(node.getText()).map(({ start, end, text }) => {
+    return { start: offset + start, end: offset + end, text };
+  });
 }
 
 /** Calls, assignments, jumps and throws are removed. */

@@ -5,12 +5,12 @@ export interface Change {
   readonly text: string;
 }
 
-/** What other quantifiers or anchors a regular expression could have in a place. */
-const QUANTIFIERS: Readonly<Record<string, string>> = { "+": "*", "*": "+", "?": "" };
+/** Anchors and quantifiers, and what could stand there by mistake. */
+const OTHERS: Readonly<Record<string, string>> = { "^": "", $: "", "+": "*", "*": "+", "?": "" };
 
 /**
- * The usual mistakes in a regular expression, given as its literal with slashes and flags: an anchor
- * left out, another quantifier, a class negated or with one item less, a flag left out.
+ * The usual mistakes in a regular expression, given as its literal with slashes and flags: an
+ * anchor left out, another quantifier, a class negated or with one item less, a flag left out.
  */
 export function patternChanges(literal: string): Change[] {
   const changes: Change[] = [];
@@ -32,15 +32,18 @@ function changesAt(literal: string, at: number): [length: number, changes: Chang
   const character = literal.charAt(at);
   if (character === "\\") return [2, []];
   if (character === "[") return classChanges(literal, at);
-  if (character === "(")
-    return [/^\((?:\?(?:<?[=!]|:|<\w+>))?/.exec(literal.slice(at))?.[0].length ?? 1, []];
-  const range = /^\{(\d+)(,?)(\d*)\}/.exec(literal.slice(at));
+  const rest = literal.slice(at);
+  const opening = GROUP.exec(rest)?.[0];
+  if (opening !== undefined) return [opening.length, []];
+  const range = /^\{(\d+)(,?)(\d*)\}/.exec(rest);
   if (range !== null) return [range[0].length, rangeChanges(range, at)];
-  const other = character === "^" || character === "$" ? "" : QUANTIFIERS[character];
   const isLazy = character === "?" && /[+*?}]/.test(literal.charAt(at - 1));
-  if (other === undefined || isLazy) return [1, []];
-  return [1, [{ start: at, end: at + 1, text: other }]];
+  const other = isLazy ? undefined : OTHERS[character];
+  return [1, other === undefined ? [] : [{ start: at, end: at + 1, text: other }]];
 }
+
+/** What a group begins with. */
+const GROUP = /^\((?:\?(?:<?[=!]|:|<\w+>))?/;
 
 /** `{2,5}` with each bound one lower and higher. */
 function rangeChanges(range: RegExpExecArray, start: number): Change[] {
@@ -52,8 +55,9 @@ function rangeChanges(range: RegExpExecArray, start: number): Change[] {
   return texts.map((text) => ({ start, end: start + whole.length, text }));
 }
 
-const CLASS_ITEM =
-  /(?:\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|p\{\w+\}|.)|[^\]\\])(?:-(?:\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)|[^\]\\]))?/y;
+/** A character of a class: an escape, or any other. */
+const CHARACTER = String.raw`(?:\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|p\{\w+\}|.)|[^\]\\])`;
+const CLASS_ITEM = new RegExp(`${CHARACTER}(?:-${CHARACTER})?`, "y");
 
 function classChanges(literal: string, start: number): [length: number, changes: Change[]] {
   const isNegated = literal.charAt(start + 1) === "^";
