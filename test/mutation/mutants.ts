@@ -88,15 +88,17 @@ function changesOf(ts: TypeScript, node: SyntaxNode): Change[] {
 /** Conditions are negated. */
 function conditionChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): Change[] {
   const { IfStatement, WhileStatement, DoStatement, ConditionalExpression, ForStatement } = kinds;
-  const { kind, condition } = node;
-  const isLoop = kind === IfStatement || kind === WhileStatement || kind === DoStatement;
-  const place = isLoop ? node.expression : condition;
-  const isConditional = isLoop || kind === ConditionalExpression || kind === ForStatement;
-  if (!isConditional || place === undefined) return [];
-  // These are negated by their operator.
-  const isSimple = /^[!=]==$/.test(place.operatorToken?.getText() ?? "");
-  if (isSimple || place.operator === kinds["ExclamationToken"]) return [];
-  return [replace(place, `!(${place.getText()})`)];
+  const isStatement = [IfStatement, WhileStatement, DoStatement].includes(node.kind);
+  const isOther = [ConditionalExpression, ForStatement].includes(node.kind);
+  const place = isStatement ? node.expression : node.condition;
+  if ((!isStatement && !isOther) || place === undefined) return [];
+  return isNegatedByOperator(kinds, place) ? [] : [replace(place, `!(${place.getText()})`)];
+}
+
+function isNegatedByOperator(kinds: TypeScript["SyntaxKind"], node: SyntaxNode): boolean {
+  const { operatorToken, operator } = node;
+  const isComparison = /^[!=]==$/.test(operatorToken?.getText() ?? "");
+  return isComparison || operator === kinds["ExclamationToken"];
 }
 
 function operatorChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): Change[] {
