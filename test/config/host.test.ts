@@ -30,6 +30,26 @@ for (const [value, host] of HOSTS) {
   test(`HOST may be ${value}`, () => assert.equal(parseHost(value), host));
 }
 
+const LETTERS_AND_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+
+for (const [place, before, after, others] of [
+  ["alone", "", "", ""],
+  ["at the start", "", "a", ""],
+  ["within a label", "a", "a", "-."],
+  ["before the end", "aa", "a", "-."],
+  ["at the end", "a", "", "."],
+  ["at the start of another label", "a.", "a", ""],
+  ["at the end of a label", "a", ".a", ""],
+] as const) {
+  test(`every character of HOST ${place} is that of a host name`, () => {
+    const every = Array.from({ length: 0x181 }, (_, code) => String.fromCharCode(code));
+    const isAccepted = (character: string): boolean =>
+      parseHost(before + character + after) !== undefined;
+    const expected = [...LETTERS_AND_DIGITS, ...others].sort().join("");
+    assert.equal(every.filter(isAccepted).join(""), expected);
+  });
+}
+
 const BAD_HOSTS: readonly string[] = [
   "",
   " ",

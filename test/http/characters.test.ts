@@ -5,10 +5,12 @@ import { test } from "node:test";
 import { checkBodyFields } from "../../src/http/body.ts";
 import { requestIdOf } from "../../src/http/exchange.ts";
 import { checkHead } from "../../src/http/head.ts";
+import { locateJsonError } from "../../src/http/json.ts";
 import { type ParseError, rejectionOf } from "../../src/http/parse-error.ts";
 import { HttpError, json } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
 import { createRouter } from "../../src/http/router.ts";
+import { isJson } from "../support/json.ts";
 
 /*
  * Each test tries every character up to U+0180 in one place, and compares those that are accepted
@@ -78,6 +80,42 @@ for (const [place, before, after, set] of TYPES) {
   test(`every character ${place} of a Content-Type is as in RFC 9110 8.3.1`, () => {
     const characters = accepted((character) => isJsonType(before + character + after));
     assert.equal(characters, sorted(set));
+  });
+}
+
+/** Whether a text is JSON, as the one that explains errors reads it. */
+function isReadAsJson(text: string): boolean {
+  const { position, message } = locateJsonError(text);
+  return message === "Extra data" && position === text.length;
+}
+
+const JSON_PLACES = [
+  ["alone", "[", "]"],
+  ["before a digit", "[", "5]"],
+  ["behind a zero", "[0", "]"],
+  ["behind a digit", "[1", "]"],
+  ["within a number", "[1", "5]"],
+  ["behind a point", "[1.", "]"],
+  ["within a fraction", "[1.5", "5]"],
+  ["behind an exponent's letter", "[1e", "]"],
+  ["before an exponent's digit", "[1e", "5]"],
+  ["within an exponent", "[1e5", "5]"],
+  ["as the first digit of an escape", '["\\u', '000"]'],
+  ["as the second digit of an escape", '["\\u0', '00"]'],
+  ["as the third digit of an escape", '["\\u00', '0"]'],
+  ["as the last digit of an escape", '["\\u000', '"]'],
+  ["behind a backslash", '["\\', '"]'],
+  ["in a string", '["', '"]'],
+  ["around a value", "[ ", " 1]"],
+] as const;
+for (const [place, before, after] of JSON_PLACES) {
+  test(`every character ${place} is JSON where JSON.parse says so`, () => {
+    const characters = accepted((character) => isReadAsJson(before + character + after));
+    assert.equal(
+      characters,
+      accepted((character) => isJson(before + character + after)),
+    );
+    assert.notEqual(characters, "");
   });
 }
 
