@@ -68,7 +68,8 @@ export class ClientAddresses {
 
 /** Writes an IPv4 address as such. A socket that listens on "::" has it mapped into IPv6. */
 function withoutMapping(address: string): string {
-  const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
+  // Without dots, as in ::ffff:10, it is another address.
+  const mapped = /^::ffff:(\d+\.[\d.]+)$/i.exec(address)?.[1];
   return mapped ?? address;
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
 import { parseKeysFile } from "../../src/config/keys-file.ts";
+import { ClientAddresses } from "../../src/client-address.ts";
 import { readDotenv } from "../../src/config/dotenv.ts";
 import { readConfiguration } from "../../src/config/settings.ts";
 import { renderPage } from "../../src/docs/page.ts";
@@ -11,9 +12,13 @@ import { json } from "../../src/http/reply.ts";
 import type { Route } from "../../src/http/route.ts";
 import { createRouter, type Router } from "../../src/http/router.ts";
 import { responseLine } from "../../src/log-line.ts";
+import type { Model } from "../../src/models/model.ts";
+import { readParameters } from "../../src/models/parameters.ts";
+import { decodeSegment } from "../../src/models/paths.ts";
 import { docsRoutes } from "../../src/routes/docs.ts";
 import { dotenvTarget, keysFileTarget, settingsTarget } from "./files.ts";
 import { appRoutes, pipelineTarget, requestTarget } from "./http.ts";
+import { forwardedTarget, modelTarget, queryTarget, segmentTarget } from "./inputs.ts";
 import { bodyTarget, jsonTarget } from "./json.ts";
 import { entityTagTarget, logTarget, pageTarget, routeTarget } from "./pages.ts";
 import { Random } from "./random.ts";
@@ -68,6 +73,14 @@ const FAULTS: readonly (readonly [fault: string, target: () => Target, message: 
     /one line|log: /,
   ],
   ["a tag unescaped", () => pageTarget((document) => unescapeTags(renderPage(document))), /a tag/],
+  ["the left-most address", () => forwardedTarget(leftMost), /, not /],
+  [
+    "a segment decoded twice",
+    () => segmentTarget((text) => decodeSegment(twiceDecoded(text))),
+    /for/,
+  ],
+  ["a query that keeps +", () => queryTarget(keepingPlus), /for/],
+  ["a model that changes its values", () => modelTarget(changing), /not accepted again/],
   ["work that grows with the square", () => jsonTarget(locateInEachPart), /blocks ran/],
 ];
 
@@ -119,6 +132,25 @@ test("a counter counts the blocks that run, and the same blocks each time", () =
   assert.ok(more > 0);
   assert.equal(work("[".repeat(1010)), few + 100 * more);
 });
+
+function leftMost(proxies: readonly string[]): ClientAddresses {
+  const addresses = new ClientAddresses(proxies);
+  return {
+    find: (peer: string, text: string) => addresses.find(peer, text.split(",").reverse().join(",")),
+  } as ClientAddresses;
+}
+
+function twiceDecoded(text: string): string {
+  return text.replaceAll("%25", "%");
+}
+
+const keepingPlus: typeof readParameters = (sets, texts, query, values, problems) => {
+  readParameters(sets, texts, query.replaceAll("+", "%2b"), values, problems);
+};
+
+function changing({ schema, check }: Model<unknown>): Model<unknown> {
+  return { schema, check: (...input) => [check(...input)] };
+}
 
 function twice(bytes: Buffer): Buffer {
   return Buffer.concat([bytes, bytes]);

@@ -17,12 +17,13 @@ const ATTACK = `"'><i onx=1>&lt;`;
 
 /** Whatever an OpenAPI document has in it, the page has no tag of it. */
 export function pageTarget(render: typeof renderPage = renderPage): Target {
-  const document: unknown = JSON.parse(readDocsFile("openapi.json"));
+  const document: object = JSON.parse(readDocsFile("openapi.json"));
   return {
     name: "page",
     work: { base: 20_000, perByte: 1, every: 32 },
     run: (random) => {
-      const spoiled = spoil(random, document) as Parameters<typeof renderPage>[0];
+      const members = Object.entries(document).map(([name, value]) => [name, spoil(random, value)]);
+      const spoiled = Object.fromEntries(members) as Parameters<typeof renderPage>[0];
       const size = JSON.stringify(spoiled).length;
       try {
         const page = render(spoiled);

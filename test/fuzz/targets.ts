@@ -1,5 +1,6 @@
 import { dotenvTarget, keysFileTarget, settingsTarget } from "./files.ts";
 import { pipelineTarget, requestTarget } from "./http.ts";
+import { forwardedTarget, modelTarget, queryTarget, segmentTarget } from "./inputs.ts";
 import { bodyTarget, jsonTarget } from "./json.ts";
 import { entityTagTarget, logTarget, pageTarget, routeTarget } from "./pages.ts";
 import type { Target } from "./target.ts";
@@ -12,6 +13,10 @@ export function createTargets(): Target[] {
     bodyTarget(),
     jsonTarget(),
     routeTarget(),
+    segmentTarget(),
+    queryTarget(),
+    modelTarget(),
+    forwardedTarget(),
     entityTagTarget(),
     dotenvTarget(),
     keysFileTarget(),
