@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import { createGuard, type Keyring } from "./auth/security.ts";
+import { openApiDocument } from "./docs/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoute } from "./routes/health.ts";
@@ -29,6 +30,20 @@ export function createRoutes(options: AppOptions): Route[] {
     healthRoute(options.isDraining),
     ...(options.docs ? docsRoutes(readDocsFile) : []),
   ];
+}
+
+/**
+ * The text of `docs/openapi.json`, as the routes declare it. `npm run openapi` writes it. Throws an
+ * Error that names the route if a declaration has no place in a document.
+ */
+export function openApiText(): string {
+  const routes = createRoutes({
+    keyring: { current: [] },
+    isDraining: () => false,
+    processDelayMs: 0,
+    docs: false,
+  });
+  return `${JSON.stringify(openApiDocument(routes), null, 2)}\n`;
 }
 
 function readDocsFile(name: string): string {

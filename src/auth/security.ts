@@ -1,7 +1,7 @@
 import { countFields } from "../http/head.ts";
 import { HttpError } from "../http/reply.ts";
 import type { Context, Dependency, Rejection, Responses } from "../http/route.ts";
-import { integer, literal } from "../models/model.ts";
+import { annotate, integer, literal } from "../models/model.ts";
 import { type Key, type KeySet, keyState, matchKey } from "./keys.ts";
 import { KeyLimits } from "./limits.ts";
 
@@ -61,12 +61,16 @@ const DENIED = new HttpError(401, "Invalid or missing API Key", ["WWW-Authentica
 const REJECTIONS: Responses = {
   401: {
     description: "The key is missing, unknown or expired. Every denial reads the same.",
-    headers: { "WWW-Authenticate": literal("X-API-Key") },
+    headers: {
+      "WWW-Authenticate": annotate(literal("X-API-Key"), {
+        description: "Names the header that carries the key.",
+      }),
+    },
     example: { detail: "Invalid or missing API Key" },
   },
   429: {
     description: "Too many requests with this key. Wait as long as Retry-After says.",
-    headers: { "Retry-After": integer({ minimum: 1, description: "Seconds to wait." }) },
+    headers: { "Retry-After": integer({ minimum: 1, description: "Seconds to wait before the next try." }) },
     example: { detail: "Too Many Requests: too many requests with this key are in flight" },
   },
 };

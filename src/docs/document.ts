@@ -1,4 +1,4 @@
-import { METHODS } from "node:http";
+import { METHODS, STATUS_CODES } from "node:http";
 
 /** An object of the document, by the names of its members. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -81,13 +81,14 @@ export function resolve(document: OpenApiDocument, value: unknown): JsonObject {
 export function parametersOf(document: OpenApiDocument, operation: Operation): Parameter[] {
   return valuesOf(operation["parameters"]).map((value) => {
     const parameter = resolve(document, value);
+    const { examples } = resolve(document, parameter["schema"]);
     return {
       name: String(parameter["name"]),
       place: String(parameter["in"]),
       isRequired: parameter["required"] === true,
       schema: parameter["schema"],
       description: parameter["description"],
-      example: examplesOf(parameter)[0]?.["value"],
+      example: examplesOf(parameter)[0]?.["value"] ?? [examples].flat()[0],
     };
   });
 }
@@ -100,6 +101,17 @@ export function examplesOf({ example, examples }: JsonObject): JsonObject[] {
   if (example !== undefined) return [{ value: example }];
   return valuesOf(examples);
 }
+
+/** The reason phrase of a status, as in RFC 9110 15; undefined if it has none. */
+export function reasonPhrase(status: string): string | undefined {
+  return PHRASES[status] ?? STATUS_CODES[status];
+}
+
+/** Reason phrases that differ from Node's. */
+const PHRASES: Readonly<Record<string, string>> = {
+  413: "Content Too Large",
+  422: "Unprocessable Content",
+};
 
 /** The most references that may follow each other: more are taken for a circle. */
 const MAX_REFERENCES = 9;

@@ -1,5 +1,3 @@
-import { STATUS_CODES } from "node:http";
-
 import {
   asObject,
   entriesOf,
@@ -9,6 +7,7 @@ import {
   type Operation,
   operationsOf,
   parametersOf,
+  reasonPhrase,
   resolve,
   valuesOf,
 } from "./document.ts";
@@ -186,19 +185,12 @@ function responseBlock(
   common: readonly string[],
   id?: string,
 ): Html {
-  const phrase = PHRASES[status] ?? STATUS_CODES[status];
   const heading = id === undefined ? "h4" : "h3";
   return html`<div${id !== undefined && html` id="${id}"`}>
-<${heading} data-status="${status}">${status} ${phrase}</${heading}>
+<${heading} data-status="${status}">${status} ${reasonPhrase(status)}</${heading}>
 ${message(resolve(document, response), common)}</div>
 `;
 }
-
-/** Reason phrases of RFC 9110 that differ from Node's. */
-const PHRASES: Readonly<Record<string, string>> = {
-  413: "Content Too Large",
-  422: "Unprocessable Content",
-};
 
 /**
  * A request body or a response: its description, types, header fields that are not common to all,

@@ -95,7 +95,7 @@ export interface Route {
   readonly summary: string | undefined;
   /** For the document: what the endpoint does, in CommonMark. */
   readonly description: string | undefined;
-  /** For the document: the groups that it belongs to. */
+  /** For the document: the groups that it belongs to. Without any, the path's first segment. */
   readonly tags: readonly string[];
   /** Models by name: of the path if the name stands in braces in it, else of the query. */
   readonly parameters: Members;

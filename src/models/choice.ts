@@ -1,4 +1,4 @@
-import { type Check, type Model, scalar, type ValueOf } from "./base.ts";
+import { type Check, type Keywords, type Model, scalar, type ValueOf } from "./base.ts";
 import { expected, Problems } from "./problems.ts";
 
 /** One of these values. The text of a parameter stands for the one that is written like it. */
@@ -112,4 +112,14 @@ export function refine<T>(model: Model<T>, isMet: (value: T) => boolean, words: 
     return value;
   };
   return Object.freeze({ ...model, check });
+}
+
+/**
+ * The model with keywords that describe its values, for models that take no options.
+ *
+ * @example
+ *     annotate(literal("fast", "safe"), { description: "How to run it." });
+ */
+export function annotate<T>(model: Model<T>, keywords: Keywords): Model<T> {
+  return Object.freeze({ ...model, schema: { ...model.schema, ...keywords } });
 }

@@ -1,10 +1,14 @@
 import { json } from "../http/reply.ts";
 import { type Route, route } from "../http/route.ts";
-import { literal, object } from "../models/model.ts";
+import { annotate, literal, object } from "../models/model.ts";
 
 const healthModel = object(
-  { status: literal("ok", "draining") },
-  { title: "HealthModel", description: "`ok` while it takes work, `draining` while it stops." },
+  {
+    status: annotate(literal("ok", "draining"), {
+      description: "ok while it takes work, draining while it stops.",
+    }),
+  },
+  { title: "HealthModel", description: "The health of the service." },
 );
 
 /**
@@ -16,14 +20,9 @@ export function healthRoute(isDraining: () => boolean): Route {
     method: "GET",
     path: "/health",
     summary: "Report health",
-    description: "Says whether the service takes new work. It needs no key, for load balancers.",
-    tags: ["health"],
+    description: "Says whether the service takes new work. Needs no key: load balancers ask.",
     responses: {
-      200: {
-        description: "The service takes work.",
-        body: healthModel,
-        example: { status: "ok" },
-      },
+      200: { description: "The service takes work.", body: healthModel },
       503: {
         description: "The service is stopping. Send new work elsewhere.",
         body: healthModel,

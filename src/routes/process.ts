@@ -4,12 +4,11 @@ import { HttpError, json, type Reply } from "../http/reply.ts";
 import { type Context, type Dependency, type Route, route } from "../http/route.ts";
 import { object, string } from "../models/model.ts";
 
-const processModel = object(
-  { status: string({ description: "SUCCESS is processed, any other text fails." }) },
-  { title: "ProcessModel", description: "What to process.", examples: [{ status: "SUCCESS" }] },
-);
+const status = string({ description: "SUCCESS is processed, others fail.", examples: ["SUCCESS"] });
+const id = string({ format: "uuid", description: "A fresh random identifier, a version 4 UUID." });
+const processModel = object({ status }, { title: "ProcessModel", description: "What to process." });
 const processResponseModel = object(
-  { status: string(), id: string({ format: "uuid", description: "A random UUID, version 4." }) },
+  { status, id },
   { title: "ProcessResponseModel", description: "A processed task." },
 );
 
@@ -20,12 +19,11 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
     path: "/process",
     dependencies: [validateAuthentication],
     summary: "Process a task",
-    description: "Works on a status for a moment. Any text other than SUCCESS fails with 500.",
-    tags: ["process"],
+    description: "Works on a status for a moment. Only SUCCESS is processed; others fail with 500.",
     body: processModel,
     responses: {
       200: { description: "The task was processed.", body: processResponseModel },
-      500: { description: "The task failed." },
+      500: { description: "The task failed.", example: { detail: "Task processing failed" } },
     },
     handler: ({ body }, context) => fakeProcessing(body.status, delayMs, context),
   });
@@ -33,14 +31,17 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
 
 /**
  * Stands in for the real work: replace it. If the client goes away, `context.onGone` is called, and
- * `context.signal` (for fetch and the like) aborts: no reply is needed then.
+ * `context.signal` (for fetch and the like) aborts.
  */
 function fakeProcessing(status: string, delayMs: number, context: Context): Reply | Promise<Reply> {
   // Without a delay there is nothing to wait for; a promise would take a twentieth of the request.
   if (delayMs === 0) return replyFor(status);
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(replyFor(status)), delayMs);
-    context.onGone = () => clearTimeout(timer);
+    context.onGone = () => {
+      clearTimeout(timer);
+      resolve(FAILED);
+    };
   });
 }
 
