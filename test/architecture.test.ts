@@ -26,7 +26,7 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
     "file dotenv reader host trusted-proxies env-file key-options keys-file keygen key-sources",
   ],
   ["config", "settings"],
-  ["docs", "html document schema sample form page"],
+  ["docs", "html document schema sample form page base components openapi"],
   ["routes", "*"],
   [".", "app"],
   ["process", "node-version signals exit throttle file-handles log-sink listen-error messages"],

@@ -1,3 +1,4 @@
+import { openApiText } from "../app.ts";
 import { formatKeyTable, keygen } from "../config/keygen.ts";
 import { isAppendedTo } from "../config/file.ts";
 import { isWorker } from "./cluster.ts";
@@ -6,7 +7,7 @@ import { configure, serve } from "./lifecycle.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { runWorker } from "./worker.ts";
 
-const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | sandbox";
+const USAGE = "usage: main.js [--hints] | keygen [NAME [--days N]] | keys | openapi | sandbox";
 
 /** The file descriptor of stdout. */
 const STDOUT = 1;
@@ -39,6 +40,8 @@ async function runCommand([command, ...args]: readonly string[]): Promise<void> 
       return serve(true);
     case "keys":
       return exitWithResult(formatKeyTable(configure(now).keys, now));
+    case "openapi":
+      return exitWithResult(openApiText());
     case "sandbox":
       return exitWithResult(`${nodeOptions()}\n`);
     default:

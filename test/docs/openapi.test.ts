@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
+import { openApiText } from "../../src/app.ts";
 import {
   asObject,
   type OpenApiDocument,
@@ -15,6 +16,10 @@ const json = readFileSync(new URL("src/docs/openapi.json", root), "utf8");
 const document = JSON.parse(json) as OpenApiDocument;
 
 describe("the OpenAPI document", () => {
+  test("is what the routes declare: run npm run openapi if not", () => {
+    assert.ok(json === openApiText(), "src/docs/openapi.json is stale: run npm run openapi");
+  });
+
   test("has references that all lead somewhere", () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)];
     assert.ok(references.length > 20);

@@ -23,18 +23,18 @@ const LEFT_OUT = [
 const LIMIT_MS = 900_000;
 
 describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () => {
-  test("needs four blocks, and all tests pass with them", async (t) => {
+  test("needs three blocks and a command, and all tests pass with them", async (t) => {
     const clone = tempDirectory(t);
     copyRepository(clone);
     const blocks = readDocument("src/README.md").blocks.filter(({ file }) => file !== "");
-    assert.equal(blocks.length, 4);
+    assert.equal(blocks.length, 3);
     for (const block of blocks) applyBlock(clone, block);
 
     const files = testFiles(clone, "test/").filter((path) => !isLeftOut(path));
     assert.ok(files.includes("test/routes/reverse.test.ts"));
     const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
     const terminal = new Terminal(t, clone);
-    const script = `npm run --silent build\nnode --test --test-concurrency=3 ${compiled.join(" ")}`;
+    const script = `npm run --silent openapi\nnpm run --silent build\nnode --test --test-concurrency=3 ${compiled.join(" ")}`;
     const { output, exit } = await terminal.run(script, LIMIT_MS);
     assert.equal(exit, 0, failuresIn(output));
   });
