@@ -70,7 +70,9 @@ const REJECTIONS: Responses = {
   },
   429: {
     description: "Too many requests with this key. Wait as long as Retry-After says.",
-    headers: { "Retry-After": integer({ minimum: 1, description: "Seconds to wait before the next try." }) },
+    headers: {
+      "Retry-After": integer({ minimum: 1, description: "Seconds to wait before the next try." }),
+    },
     example: { detail: "Too Many Requests: too many requests with this key are in flight" },
   },
 };

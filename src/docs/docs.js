@@ -129,10 +129,9 @@ async function bodyElements(content) {
   const shown = element("pre", text.slice(0, SHOWN));
   if (text.length <= SHOWN) return [shown];
   const note = element("p", `The first ${SHOWN} of ${text.length} characters. `);
-  const link = document.createElement("a");
+  const link = element("a", "Download");
   link.href = URL.createObjectURL(content);
   link.download = `response.${content.type.split(/\W/)[1]}`;
-  link.textContent = "Download";
   note.append(link);
   return [note, shown];
 }
@@ -227,7 +226,7 @@ function makeCopyable(text, name) {
     } catch {
       // A page that came over plain HTTP has no clipboard.
       getSelection()?.selectAllChildren(text);
-      state.textContent = "Selected. Copy it with Ctrl+C or ⌘C.";
+      state.textContent = "Selected: press Ctrl+C or ⌘C.";
     }
   };
   const figure = element("figure", "");

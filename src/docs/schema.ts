@@ -89,7 +89,9 @@ function describeBounds(schema: JsonObject): string[] {
   for (const [keyword, words] of Object.entries(BOUNDS)) {
     const limit = schema[keyword];
     const isLimit = typeof limit === "string" || typeof limit === "number";
-    if (isLimit) bounds.push(words.replace("#", () => String(limit)));
+    // Every integer has these bounds: JSON.parse rounds larger ones.
+    const isOfAll = Math.abs(Number(limit)) === Number.MAX_SAFE_INTEGER;
+    if (isLimit && !isOfAll) bounds.push(words.replace("#", () => String(limit)));
   }
   return bounds;
 }
