@@ -107,16 +107,14 @@ function statusElements(form, { status, statusText }, time) {
 }
 
 /**
- * The heading of a response that the operation declares, or shares with others.
+ * The heading of a response of the operation, or of one that operations share.
  * @param {HTMLFormElement} form
  * @param {string} status
  */
 function declaredStatus(form, status) {
-  const section = /** @type {HTMLElement} */ (form.parentElement);
-  const own = section.querySelector(`[data-status="${status}"]:not(form *)`);
-  const [...links] = section.querySelectorAll("a");
-  const shared = links.find(({ textContent }) => textContent === status);
-  return own ?? (shared && document.getElementById(shared.hash.slice(1))?.firstElementChild);
+  const heading = `[data-status="${status}"]:not(form *)`;
+  const own = form.parentElement?.querySelector(heading);
+  return own ?? document.querySelector(`#responses ${heading}`);
 }
 
 /**

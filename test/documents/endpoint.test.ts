@@ -34,7 +34,11 @@ describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () 
     assert.ok(files.includes("test/routes/reverse.test.ts"));
     const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
     const terminal = new Terminal(t, clone);
-    const script = `npm run --silent openapi\nnpm run --silent build\nnode --test --test-concurrency=3 ${compiled.join(" ")}`;
+    const script = [
+      "npm run --silent openapi",
+      "npm run --silent build",
+      `node --test --test-concurrency=3 ${compiled.join(" ")}`,
+    ].join("\n");
     const { output, exit } = await terminal.run(script, LIMIT_MS);
     assert.equal(exit, 0, failuresIn(output));
   });
