@@ -2,24 +2,24 @@
 // (floor.ts)?
 //
 //   npm run bench [-- --json] [-- --quick] [-- --only SCENARIO] [-- --floor FILE]
+//   npm run bench -- --instructions
 //
 // All servers run at once, on one core if possible, and the client on another. Two servers are
 // driven in turn, in bursts of a second, so that other load on the machine meets both. There are
 // several processes of each, because V8 may compile the same program into code that takes a tenth
 // less time. It takes about four minutes. --floor names another program to use in place of
 // floor.ts: it gets the same variables and has to print the same line when it listens.
-import { type ChildProcess, fork } from "node:child_process";
+// --instructions counts instead of timing: for a busy machine that has valgrind (callgrind.ts).
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import type { Reply } from "./load.ts";
-import { type Ask, measure, type Outcome } from "./measure.ts";
-import { render } from "./report.ts";
+import { countInstructions, hasCallgrind } from "./callgrind.ts";
+import { type Ask, siblingPath, startClient } from "./client.ts";
+import { measure, type Outcome } from "./measure.ts";
+import { type Count, render, renderCounts } from "./report.ts";
 import { measureMemory, measureStarts } from "./resources.ts";
 import { KEY, type Scenario, scenarios, SERVERS, type ServerName } from "./scenarios.ts";
 import { pinToCores, type Server, type Start, startServer } from "./server.ts";
@@ -33,38 +33,42 @@ async function main(): Promise<void> {
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       only: { type: "string", default: "" },
+      instructions: { type: "boolean", default: false },
       floor: { type: "string", default: siblingPath("./floor") },
     },
   });
-  setTimeout(() => process.exit(1), LIMIT_MS).unref();
+  const chosen = scenarios(values.quick).filter(({ name }) => name.includes(values.only));
+  if (chosen.length === 0) throw new Error(`--only ${values.only}: no such scenario`);
   const cores = pinToCores();
   const directory = makeDirectory();
   const files = { floor: resolve(values.floor), service: siblingPath("../../src/main") };
   const start = await createStart(files, directory, cores?.servers);
-  const client = fork(siblingPath("./load"));
-  const ask = createAsk(client);
-  const chosen = scenarios(values.quick).filter(({ name }) => name.includes(values.only));
-  if (chosen.length === 0) throw new Error(`--only ${values.only}: no such scenario`);
-  const report = {
-    machine: describeMachine(),
-    cores,
-    starts: await measureStarts(start, values.quick ? 3 : 10),
-    memory: await measureMemory(start, ask, values.quick ? 2000 : 8000),
-    outcomes: await measureAll(chosen, start, ask),
-  };
-  client.disconnect();
-  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : render(report));
+  const { ask, stop } = startClient();
+  const machine = describeMachine();
+  if (values.instructions) {
+    const counts = await countAll(chosen, start, ask);
+    print({ machine, counts }, renderCounts, values.json);
+  } else {
+    setTimeout(() => process.exit(1), LIMIT_MS).unref();
+    const report = {
+      machine,
+      cores,
+      starts: await measureStarts(start, values.quick ? 3 : 10),
+      memory: await measureMemory(start, ask, values.quick ? 2000 : 8000),
+      outcomes: await measureAll(chosen, start, ask),
+    };
+    print(report, render, values.json);
+  }
+  stop();
+}
+
+function print<R>(report: R, asText: (report: R) => string, isJson: boolean): void {
+  process.stdout.write(isJson ? `${JSON.stringify(report, null, 2)}\n` : asText(report));
 }
 
 function describeMachine(): string {
   const { platform, arch, versions } = process;
   return `${cpus()[0]?.model.trim()}, ${platform} ${arch}, Node ${versions.node}`;
-}
-
-/** The path of another program: compiled if this one is compiled, else its source. */
-function siblingPath(path: string): string {
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  return fileURLToPath(new URL(`${path}${extension}`, import.meta.url));
 }
 
 /** The servers' working directory, with a file of 63 keys: 64 with that of the requests. */
@@ -93,10 +97,11 @@ async function createStart(
     MAX_CONNECTIONS: "20000",
   };
   let pageBytes = 0;
-  const start: Start = (name, flags = []) => {
+  const start: Start = (name, { flags = [], wrapper = [] } = {}) => {
     const { program, variables } = SERVERS[name];
     const all = { ...common, PAGE_BYTES: String(pageBytes), ...variables };
-    return startServer([...flags, files[program], "--hints"], all, directory, core);
+    const command = [...wrapper, process.execPath, ...flags, files[program], "--hints"];
+    return startServer(command, all, directory, core);
   };
   const service = await start("service");
   const page = await fetch(`http://127.0.0.1:${service.port}/docs`);
@@ -105,14 +110,17 @@ async function createStart(
   return start;
 }
 
-/** Returns what gives the client's process one command at a time. */
-function createAsk(client: ChildProcess): Ask {
-  return async (command) => {
-    client.send(command);
-    const [reply] = (await once(client, "message")) as [Reply];
-    if (reply.kind === "error") throw new Error(`${command.do} ${command.pool}: ${reply.message}`);
-    return reply.result;
-  };
+/** Counts the instructions of the scenarios in which all connections are busy. */
+async function countAll(chosen: readonly Scenario[], start: Start, ask: Ask): Promise<Count[]> {
+  if (!hasCallgrind()) throw new Error("--instructions needs valgrind: it is not installed here");
+  const counts: Count[] = [];
+  for (const scenario of chosen.filter(({ idle, spreadMs }) => idle === 0 && spreadMs === 0)) {
+    const count = (name: ServerName): Promise<number> =>
+      countInstructions((wrapper) => start(name, { wrapper }), scenario, ask);
+    const { name, of, beside } = scenario;
+    counts.push({ name, of, beside, counts: [await count(of), await count(beside)] });
+  }
+  return counts;
 }
 
 async function measureAll(chosen: readonly Scenario[], start: Start, ask: Ask): Promise<Outcome[]> {

@@ -3,7 +3,7 @@
 import { connect, type Socket } from "node:net";
 
 /** What the client is to do with a pool of connections, over IPC. It sends back a Reply. */
-export type Command = { readonly pool: string } & (Open | Burst | Send | Close);
+export type Command = { readonly pool: string } & (Open | Burst | Drive | Send | Close);
 
 /** Opens connections. */
 interface Open {
@@ -31,6 +31,15 @@ export interface Burst {
   readonly status: number;
   readonly ms: number;
   readonly spreadMs: number;
+}
+
+/** The connections send `request` until there were `count` responses, each one at a time. */
+interface Drive {
+  readonly do: "drive";
+  readonly request: string;
+  /** Any other status is an error. */
+  readonly status: number;
+  readonly count: number;
 }
 
 /** Each connection sends one request. The command is done before the responses arrive. */
@@ -77,18 +86,28 @@ const pools = new Map<string, Client[]>();
 async function run(command: Command): Promise<Result> {
   const pool = pools.get(command.pool) ?? [];
   pools.set(command.pool, pool);
+  if (command.do !== "close") assertOpen(pool);
   switch (command.do) {
     case "open":
       await open(pool, command);
       return NOTHING;
     case "burst":
       return burst(pool, command);
+    case "drive":
+      await drive(pool, command);
+      return NOTHING;
     case "send":
       for (const { socket } of pool) socket.write(command.request);
       return NOTHING;
     case "close":
       for (const { socket } of pool.splice(0)) socket.destroy();
       return NOTHING;
+  }
+}
+
+function assertOpen(pool: readonly Client[]): void {
+  if (pool.some(({ socket }) => socket.destroyed)) {
+    throw new Error("the server has closed a connection");
   }
 }
 
@@ -168,7 +187,7 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
     const onResponse = (client: Client): void => {
       if (client.status !== status || client.socket.destroyed) {
         active = 0;
-        reject(new Error(`expected ${status}, got ${client.status}, or the connection was closed`));
+        reject(unexpected(status, client));
         return;
       }
       const now = performance.now();
@@ -186,6 +205,36 @@ function burst(pool: Client[], { request, status, ms, spreadMs }: Burst): Promis
       setTimeout(send, (spreadMs * index) / pool.length, client);
     });
   });
+}
+
+function drive(pool: readonly Client[], { request, status, count }: Drive): Promise<void> {
+  const bytes = Buffer.from(request, "latin1");
+  let sent = 0;
+  let received = 0;
+  return new Promise((resolve, reject) => {
+    const send = ({ socket }: Client): void => {
+      if (sent === count) return;
+      sent += 1;
+      socket.write(bytes);
+    };
+    const onResponse = (client: Client): void => {
+      if (client.status !== status || client.socket.destroyed) {
+        reject(unexpected(status, client));
+        return;
+      }
+      received += 1;
+      if (received === count) resolve();
+      else send(client);
+    };
+    for (const client of pool) {
+      client.onResponse = onResponse;
+      send(client);
+    }
+  });
+}
+
+function unexpected(status: number, client: Client): Error {
+  return new Error(`expected ${status}, got ${client.status}, or the connection was closed`);
 }
 
 function reply(message: Reply): void {

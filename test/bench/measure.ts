@@ -1,10 +1,8 @@
-import type { Command, Result } from "./load.ts";
+import type { Ask } from "./client.ts";
+import type { Result } from "./load.ts";
 import type { Scenario, ServerName } from "./scenarios.ts";
 import { cpuTimeOf, memoryOf, resetPeak, type Server } from "./server.ts";
 import { lowerQuartile, quantile, upperQuartile } from "./statistics.ts";
-
-/** Gives the client's process one command. */
-export type Ask = (command: Command) => Promise<Result>;
 
 /** One server under one load. Lower quartiles over the rounds; for `perSecond` the upper one. */
 export interface Figures {

@@ -1,5 +1,6 @@
 import type { Outcome } from "./measure.ts";
 import type { Holdings, StartTime } from "./resources.ts";
+import type { ServerName } from "./scenarios.ts";
 import type { Cores } from "./server.ts";
 
 /** The results of a run of the benchmark. */
@@ -10,6 +11,30 @@ export interface Report {
   readonly starts: readonly StartTime[];
   readonly memory: readonly Holdings[];
   readonly outcomes: readonly Outcome[];
+}
+
+/** The instructions per request of two servers. */
+export interface Count {
+  /** The scenario's. */
+  readonly name: string;
+  readonly of: ServerName;
+  readonly beside: ServerName;
+  /** Of the two servers, in this order. */
+  readonly counts: readonly [number, number];
+}
+
+/** The report of --instructions as Markdown. */
+export function renderCounts(report: {
+  readonly machine: string;
+  readonly counts: readonly Count[];
+}): string {
+  const rows = report.counts.map(({ name, of, beside, counts: [count, countBeside] }) => [
+    `${name}: ${of} / ${beside}`,
+    count.toFixed(0),
+    countBeside.toFixed(0),
+    (count / countBeside).toFixed(3),
+  ]);
+  return `${report.machine}.\n\n${table(COUNTS, rows)}\n`;
 }
 
 /** The report as Markdown. */
@@ -35,6 +60,7 @@ export function render({ machine, cores, starts, memory, outcomes }: Report): st
   );
 }
 
+const COUNTS = ["instructions per request", "of the first", "of the second", "ratio"];
 const FIGURES = ["scenario", "server", "CPU µs", "requests/s", "p50 ms", "p99 ms", "peak MiB"];
 const RATIOS = ["CPU per request", "of lower quartiles", "min", "median", "max", "peak memory"];
 const RESOURCES = [
@@ -72,7 +98,7 @@ function kibibytes(bytes: number): string {
 }
 
 /** A Markdown table with aligned columns, numbers to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]!.length)),
   );

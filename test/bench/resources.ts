@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Ask } from "./measure.ts";
+import type { Ask } from "./client.ts";
 import { ACCEPTED, type ServerName } from "./scenarios.ts";
 import { memoryOf, type Server, type Start } from "./server.ts";
 import { lowerQuartile } from "./statistics.ts";
@@ -78,7 +78,7 @@ async function watch(
   steps: readonly ((server: Server) => Promise<unknown>)[],
 ): Promise<number[]> {
   // Little room for garbage, so that what is kept can be seen.
-  const server = await start(name, ["--max-semi-space-size=1"]);
+  const server = await start(name, { flags: ["--max-semi-space-size=1"] });
   const sizes = [memoryOf(server.pid, "VmRSS")];
   for (const step of steps) {
     await step(server);

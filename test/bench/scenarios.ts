@@ -35,7 +35,10 @@ export interface Scenario extends Omit<Burst, "do"> {
 
 /** A request that is accepted. */
 export const ACCEPTED: string = post(KEY, '{"status":"SUCCESS"}');
-const DENIED = post(KEY.replace("VEY", "VEX"), '{"status":"SUCCESS"}');
+/** A request whose key differs from the right one in one character. */
+export const DENIED: string = post(KEY.replace("VEY", "VEX"), '{"status":"SUCCESS"}');
+/** A request without a key. */
+export const WITHOUT_KEY: string = ACCEPTED.replace(/X-API-Key: .*\r\n/, "");
 const INVALID = post(KEY, '{"state":"SUCCESS"}');
 const DOCS = "GET /docs HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 
@@ -46,6 +49,7 @@ export function scenarios(isQuick: boolean): Scenario[] {
     { ...usual, name: "accepted", request: ACCEPTED },
     { ...usual, name: "accepted, log on", of: "service with log", request: ACCEPTED },
     { ...usual, name: "denied", request: DENIED, status: 401 },
+    { ...usual, name: "no key", request: WITHOUT_KEY, status: 401 },
     { ...usual, name: "422", request: INVALID, status: 422 },
     { ...usual, name: "docs page", request: DOCS },
     { ...slow, name: "4,000 connections, 500 ms", request: ACCEPTED },

@@ -14,8 +14,16 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Starts one of SERVERS, with further options of Node. Resolves when it listens. */
-export type Start = (name: ServerName, flags?: readonly string[]) => Promise<Server>;
+/** Starts one of SERVERS. Resolves when it listens. */
+export type Start = (name: ServerName, options?: StartOptions) => Promise<Server>;
+
+/** How a server is started, if not as usual. */
+export interface StartOptions {
+  /** Further options of Node. */
+  readonly flags?: readonly string[];
+  /** The command of a program that Node runs under. */
+  readonly wrapper?: readonly string[];
+}
 
 /** The numbers of two cores: one for the servers, and one for everything else. */
 export interface Cores {
@@ -40,17 +48,17 @@ export function pinToCores(): Cores | undefined {
 }
 
 /**
- * Runs this Node with `args`. Resolves when a line on stderr says where it listens, and rejects
- * after 20 s.
+ * Runs a command. Resolves when a line on stderr says where it listens, and rejects after a
+ * minute: under valgrind a program takes that long to start on a slow machine.
  */
 export function startServer(
-  args: readonly string[],
+  words: readonly string[],
   variables: Readonly<Record<string, string>>,
   directory: string,
   core: number | undefined,
 ): Promise<Server> {
   const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
-  const [command = "", ...rest] = [...pin, process.execPath, ...args];
+  const [command = "", ...rest] = [...pin, ...words];
   const env = { PATH: process.env["PATH"], PORT: "0", ...variables };
   const child = spawn(command, rest, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
   killAtExit(child);
@@ -73,11 +81,12 @@ export function startServer(
   });
 }
 
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 20_000;
 
 function stop(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => child.kill("SIGKILL"), 3000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
     child.once("exit", () => {
       clearTimeout(timer);
       resolve();

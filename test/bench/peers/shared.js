@@ -1,0 +1,33 @@
+// What the peers have in common: the check of the key, and the line that says where they listen.
+import { createHash, timingSafeEqual } from "node:crypto";
+
+/** The response to a request without the right key, as JSON. */
+export const DENIED = { detail: "Invalid or missing API Key" };
+
+/** The response to a body whose status is no string, as JSON. */
+export const INVALID = { detail: [{ loc: ["body", "status"], msg: "Input should be a string" }] };
+
+const expected = sha256(process.env["SERVICE_API_KEY"] ?? "");
+
+/** Whether a header field's value is the key of SERVICE_API_KEY. A missing one costs no hash. */
+export function isKey(value) {
+  return typeof value === "string" && timingSafeEqual(sha256(value), expected);
+}
+
+/** Whether a body is what the service takes. */
+export function isValid(body) {
+  return typeof body === "object" && body !== null && typeof body.status === "string";
+}
+
+/**
+ * Says on stderr where a node:http server listens, as the service does with --hints. Connections
+ * stay open as long as the service's, since the servers are measured in turn.
+ */
+export function reportListening(server) {
+  server.keepAliveTimeout = 65_000;
+  process.stderr.write(`Listening on http://127.0.0.1:${server.address().port}\n`);
+}
+
+function sha256(text) {
+  return createHash("sha256").update(text).digest();
+}
