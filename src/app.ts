@@ -5,6 +5,7 @@ import { openApiDocument } from "./docs/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoute } from "./routes/health.ts";
+import { type MetricsReader, metricsRoute } from "./routes/metrics.ts";
 import { processRoute } from "./routes/process.ts";
 
 /** What the routes need to know. */
@@ -17,6 +18,8 @@ export interface AppOptions {
   readonly processDelayMs: number;
   /** Whether `/docs` and `/openapi.json` are served. */
   readonly docs: boolean;
+  /** What `/metrics` responds with; undefined if it is not served. */
+  readonly readMetrics?: MetricsReader | undefined;
 }
 
 /**
@@ -24,11 +27,13 @@ export interface AppOptions {
  * missing.
  */
 export function createRoutes(options: AppOptions): Route[] {
+  const { readMetrics } = options;
   const validateAuthentication = createGuard(options.keyring);
   return [
     processRoute(validateAuthentication, options.processDelayMs),
     healthRoute(options.isDraining),
     ...(options.docs ? docsRoutes(readDocsFile) : []),
+    ...(readMetrics === undefined ? [] : [metricsRoute(validateAuthentication, readMetrics)]),
   ];
 }
 

@@ -18,6 +18,9 @@ export interface LogSink {
  */
 export type LineKind = "trusted" | "withoutKey";
 
+/** How many lines are missing from the log: those that were dropped, by kind, and those lost. */
+export type MissingLines = Readonly<Record<LineKind | "lost", number>>;
+
 /**
  * How many bytes may wait for a reader that is behind before lines of a kind are dropped. Since
  * strangers can fill only half of it, the other half is left for trusted lines.
@@ -43,6 +46,8 @@ export class LineBuffer {
   readonly #maxWriteLength: number;
   readonly #dropped: Record<LineKind, number> = { trusted: 0, withoutKey: 0 };
   #lost = 0;
+  /** What the log itself has said of those that are missing. */
+  #reported: MissingLines = { trusted: 0, withoutKey: 0, lost: 0 };
   /** Lines to be handed over. All of it is ASCII, so that characters are bytes. */
   #text = "";
   #lastTime = 0;
@@ -52,6 +57,15 @@ export class LineBuffer {
   constructor(sink: LogSink, maxWriteLength: number) {
     this.#sink = sink;
     this.#maxWriteLength = Math.min(maxWriteLength, MAX_WRITE_LENGTH);
+  }
+
+  /** How many lines have been dropped or lost in all. */
+  get missing(): MissingLines {
+    return {
+      trusted: this.#reported.trusted + this.#dropped.trusted,
+      withoutKey: this.#reported.withoutKey + this.#dropped.withoutKey,
+      lost: this.#reported.lost + this.#lost,
+    };
   }
 
   /**
@@ -95,6 +109,7 @@ export class LineBuffer {
       `${this.#startLine()}"level":"warn","event":"warning","dropped_lines":${trusted},` +
       `"dropped_requests_without_key":${withoutKey},"lost_lines":${this.#lost}}\n`;
     if (this.#sink.write(Buffer.from(line)) > 0) return;
+    this.#reported = this.missing;
     this.#dropped.trusted = 0;
     this.#dropped.withoutKey = 0;
     this.#lost = 0;

@@ -1,7 +1,7 @@
 import { ClientAddresses } from "./client-address.ts";
 import type { ServerEvents } from "./http/connections.ts";
 import type { RequestRecord } from "./http/exchange.ts";
-import { LineBuffer, type LineKind, type LogSink } from "./log-buffer.ts";
+import { LineBuffer, type LineKind, type LogSink, type MissingLines } from "./log-buffer.ts";
 import {
   describeError,
   eventLine,
@@ -30,6 +30,8 @@ export interface Log extends ServerEvents {
   readonly error: (error: unknown, requestId?: string) => void;
   /** Hands the lines that wait in memory to the sink. */
   readonly flush: () => void;
+  /** How many lines have been dropped or lost so far. */
+  readonly missing: () => MissingLines;
 }
 
 /** What a log goes by besides its level. */
@@ -72,6 +74,7 @@ export function createLog(level: LogLevel, sink: LogSink, options: LogOptions = 
       event("error", "error", { request_id: requestId, stack: describeError(error) });
     },
     flush: buffer.flush,
+    missing: () => buffer.missing,
   };
 }
 

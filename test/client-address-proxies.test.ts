@@ -10,7 +10,7 @@ import { createStreamSink } from "../src/process/log-sink.ts";
 import { healthRoute } from "../src/routes/health.ts";
 import { type Balancer, nginxConf, startBalancer } from "./support/balancers.ts";
 import { LogStream, untilWritten } from "./support/log-stream.ts";
-import { freePort } from "./support/ports.ts";
+import { freePorts } from "./support/processes.ts";
 import { type Program, startProgram } from "./support/program.ts";
 import { LIMITS } from "./support/server.ts";
 import { tempDirectory } from "./support/temp.ts";
@@ -84,7 +84,7 @@ for (const [proxies, remote] of [
 
 /** Starts nginx with its address in front of a server. It adds its peer to X-Forwarded-For. */
 async function startNginx(t: TestContext, upstream: string): Promise<number> {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const bind = upstream.startsWith("unix:") ? "" : `proxy_bind ${NGINX};`;
   const content = `server {
     listen 127.0.0.1:${port};
@@ -103,7 +103,7 @@ async function startNginx(t: TestContext, upstream: string): Promise<number> {
 
 /** Starts HAProxy with its address in front of a port. It adds a field of its own. */
 async function startHaproxy(t: TestContext, upstreamPort: number): Promise<number> {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const conf = `defaults
     mode http
     timeout connect 9s

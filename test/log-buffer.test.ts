@@ -201,6 +201,7 @@ describe("what was dropped is counted", () => {
     appendMany(buffer, "trusted", 1000);
     await turn();
     assert.equal(sink.having("dropped_lines").length, 0);
+    assert.ok(buffer.missing.withoutKey > 400 && buffer.missing.trusted > 400);
     const kept = [sink.having("withoutKey").length, sink.having("trusted").length] as const;
     sink.take();
     appendMany(buffer, "withoutKey", 1);
@@ -269,6 +270,11 @@ describe("what was dropped is counted", () => {
     const missing = sum("dropped_lines") + sum("dropped_requests_without_key") + sum("lost_lines");
     assert.ok(sum("dropped_requests_without_key") > 0 && sum("lost_lines") > 0);
     assert.equal(written + missing, appended);
+    assert.deepEqual(buffer.missing, {
+      trusted: sum("dropped_lines"),
+      withoutKey: sum("dropped_requests_without_key"),
+      lost: sum("lost_lines"),
+    });
   });
 });
 

@@ -34,6 +34,8 @@ export interface Settings extends Limits {
   readonly logLevel: LogLevel;
   /** DOCS: whether `/docs` and `/openapi.json` exist. */
   readonly docs: boolean;
+  /** METRICS: whether `/metrics` exists. */
+  readonly metrics: boolean;
   /** PROCESS_DELAY_MS: how long the stand-in for the real work takes, in ms. */
   readonly processDelayMs: number;
   /** SHUTDOWN_DELAY_MS: how long to go on accepting after SIGTERM, in ms. */
@@ -215,7 +217,8 @@ function readSettings(reader: SettingsReader): Settings {
     trustedProxies: readTrustedProxies(reader),
     workers: readWorkers(reader),
     logLevel: readChoice(reader, { name: "LOG_LEVEL", fallback: "info", choices: LOG_LEVELS }),
-    docs: readChoice(reader, { name: "DOCS", fallback: "on", choices: ["on", "off"] }) === "on",
+    docs: readSwitch(reader, "DOCS", "on"),
+    metrics: readSwitch(reader, "METRICS", "off"),
     processDelayMs: readNumber(reader, NUMBERS.processDelayMs),
     maxBodyBytes: readNumber(reader, NUMBERS.maxBodyBytes),
     maxBodyMemory: readNumber(reader, NUMBERS.maxBodyMemory),
@@ -230,6 +233,10 @@ function readSettings(reader: SettingsReader): Settings {
   checkTimeouts(reader, settings);
   checkBodyLimits(reader, settings);
   return settings;
+}
+
+function readSwitch(reader: SettingsReader, name: string, fallback: "on" | "off"): boolean {
+  return readChoice(reader, { name, fallback, choices: ["on", "off"] }) === "on";
 }
 
 function readWorkers(reader: SettingsReader): number {

@@ -1,12 +1,15 @@
 import { integer } from "../models/model.ts";
 import type { JsonObject } from "./document.ts";
 
+/** The version of the API. */
+export const API_VERSION = "0.1.0";
+
 /** The members of the document that do not depend on the routes. */
 export const BASE: JsonObject = {
   openapi: "3.1.0",
   info: {
     title: "API",
-    version: "0.1.0",
+    version: API_VERSION,
     description:
       "Runs a task for callers that hold an API key. Every response is JSON, including errors.",
     contact: { name: "The operator of this service" },

@@ -39,6 +39,11 @@ export class Connections {
     return this.#inFlight;
   }
 
+  /** How many connections are open. */
+  get count(): number {
+    return this.#connections.size;
+  }
+
   /** While true, every response says `Connection: close`. */
   get isDraining(): boolean {
     return this.#isDraining;

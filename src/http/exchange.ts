@@ -14,6 +14,8 @@ export interface RequestRecord {
   /** The value of its X-Forwarded-For fields, joined with commas: anyone can write one. */
   readonly forwardedFor?: string | undefined;
   readonly method?: string | undefined;
+  /** The path of its route, if it has one. */
+  readonly route?: string | undefined;
   /** The path of its route; if it has none, the path as received, without its query. */
   readonly path?: string;
   /** The name of the key that matched. */
@@ -157,6 +159,7 @@ export class Exchange implements Pending {
       // node:http joins several fields.
       forwardedFor: this.request.headers["x-forwarded-for"] as string | undefined,
       method: this.request.method,
+      route: this.route?.path,
       path: this.route?.path ?? this.path,
       key: this.context.key,
       denied: this.context.denialReason,

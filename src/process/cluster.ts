@@ -5,6 +5,8 @@ import { MAX_DELAY_MS, type SandboxGrants, type Settings } from "../config/setti
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance, ListenAddress } from "./instance.ts";
+import { PoolMetrics } from "./metrics-pool.ts";
+import { commonSamples } from "./metrics.ts";
 import { isWorkerMessage, type PrimaryMessage, type ServeMessage } from "./messages.ts";
 import { withoutGrants } from "./sandbox.ts";
 
@@ -48,6 +50,7 @@ export class WorkerPool implements Instance {
   readonly #strangers = new WeakSet<Worker>();
   /** Called with the reason when a worker can't serve. Once all listen, that is logged instead. */
   #onStartFailure: ((failure: Failure) => void) | undefined;
+  readonly #metrics = new PoolMetrics();
   /** When workers died, in ms since the epoch. */
   #recentExits: readonly number[] = [];
   #isStopping = false;
@@ -134,6 +137,13 @@ export class WorkerPool implements Instance {
         this.#versions.set(worker, message.version);
         this.#resolveReloads();
         break;
+      case "samples":
+        // A report may arrive after the death of its worker.
+        if (this.#versions.has(worker)) this.#metrics.report(worker.id, message.samples);
+        break;
+      case "metrics_wanted":
+        void this.#sendMetrics(worker);
+        break;
       case "failed":
         this.#onFailure(worker, message.reason);
         break;
@@ -147,6 +157,16 @@ export class WorkerPool implements Instance {
     }
     this.#versions.set(worker, 0);
     send(worker, this.#serveMessage());
+  }
+
+  async #sendMetrics(worker: Worker): Promise<void> {
+    const ask = (): number[] =>
+      [...this.#versions.keys()].map((each) => {
+        send(each, { type: "report_samples" });
+        return each.id;
+      });
+    const text = await this.#metrics.read(ask, () => commonSamples(this.#keys, Date.now()));
+    send(worker, { type: "metrics", text });
   }
 
   /** Resolves the reloads whose keys every worker has. */
@@ -178,6 +198,7 @@ export class WorkerPool implements Instance {
   /** Restarts a worker with back-off, unless stopping. Exits after 5 deaths within 10 s. */
   #onExit(worker: Worker, code: number, signal: string): void {
     this.#versions.delete(worker);
+    this.#metrics.end(worker.id);
     this.#resolveReloads();
     if (this.#isStopping) return;
     const { pid } = worker.process;

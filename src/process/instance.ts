@@ -7,9 +7,12 @@ import type { KeySet } from "../auth/keys.ts";
 import type { Settings } from "../config/settings.ts";
 import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
+import { formatMetrics, type Samples } from "../metrics-text.ts";
+import type { MetricsReader } from "../routes/metrics.ts";
 import { Failure } from "./exit.ts";
 import { watchFileHandles } from "./file-handles.ts";
 import { describeListenError } from "./listen-error.ts";
+import { commonSamples, ProcessMetrics } from "./metrics.ts";
 import { createThrottle } from "./throttle.ts";
 
 /** Where an instance listens. */
@@ -28,16 +31,35 @@ export interface Instance {
   stop(): Promise<number>;
 }
 
-/** The service of this process. Throws an Error if the route table holds a mistake. */
-export function createInstance(settings: Settings, keys: KeySet, log: Log): Instance {
+/** The service of this process. */
+export interface LocalInstance extends Instance {
+  /** What it counts and measures; undefined if METRICS is off. */
+  samples(): Samples | undefined;
+}
+
+/**
+ * The service of this process. Throws an Error if the route table holds a mistake. `readMetrics`
+ * returns the metrics of all processes, if there are others.
+ */
+export function createInstance(
+  settings: Settings,
+  keys: KeySet,
+  log: Log,
+  readMetrics?: MetricsReader,
+): LocalInstance {
   const keyring = { current: keys };
+  const metrics = settings.metrics ? new ProcessMetrics(log) : undefined;
+  const samples = (): Samples | undefined => metrics?.samples(service);
+  const readOwn = (): string => formatOwn(keyring.current, samples());
   const routes = createRoutes({
     keyring,
     isDraining: () => service.connections.isDraining,
     processDelayMs: settings.processDelayMs,
     docs: settings.docs,
+    readMetrics: metrics && (readMetrics ?? readOwn),
   });
-  const service: Service = createService(routes, settings, log);
+  const events = metrics === undefined ? log : { ...log, response: metrics.response };
+  const service: Service = createService(routes, settings, events);
   logServerProblems(service.server, log);
   return {
     listen: () => listen(service.server, settings.host, settings.port),
@@ -45,7 +67,13 @@ export function createInstance(settings: Settings, keys: KeySet, log: Log): Inst
       keyring.current = current;
     },
     stop: () => stop(service, settings),
+    samples,
   };
+}
+
+/** The text of the metrics if this is the only process. */
+function formatOwn(keys: KeySet, samples: Samples = new Map()): string {
+  return formatMetrics([{ samples }, { samples: commonSamples(keys, Date.now()) }]);
 }
 
 /** Logs why connections are closed as soon as they are accepted: each cause once a second. */

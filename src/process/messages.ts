@@ -1,5 +1,6 @@
 import type { KeySet } from "../auth/keys.ts";
 import type { Settings } from "../config/settings.ts";
+import { isSamples, type Samples } from "../metrics-text.ts";
 
 /** From the primary to a worker: what to serve with from now on. The keys are hashes. */
 export interface ServeMessage {
@@ -11,7 +12,13 @@ export interface ServeMessage {
 }
 
 /** From the primary to a worker. */
-export type PrimaryMessage = ServeMessage | { readonly type: "stop" };
+export type PrimaryMessage =
+  | ServeMessage
+  | { readonly type: "stop" }
+  /** It is to send its samples. */
+  | { readonly type: "report_samples" }
+  /** The metrics of all workers that it has asked for. */
+  | { readonly type: "metrics"; readonly text: string };
 
 /** From a worker to its primary. */
 export type WorkerMessage =
@@ -19,20 +26,27 @@ export type WorkerMessage =
   | { readonly type: "ready" }
   /** It accepts the keys of this version, and no others. */
   | { readonly type: "keys_set"; readonly version: number }
+  /** What it counts and measures, at this moment. */
+  | { readonly type: "samples"; readonly samples: Samples }
+  /** Someone has asked it for the metrics of all workers. */
+  | { readonly type: "metrics_wanted" }
   /** It can't serve, and exits. */
   | { readonly type: "failed"; readonly reason: string };
 
 /** Whether a message is the primary's. A library may send others through the same channel. */
 export function isPrimaryMessage(message: unknown): message is PrimaryMessage {
   const type = typeOf(message);
-  return type === "serve" || type === "stop";
+  return typeof type === "string" && PRIMARY_TYPES.includes(type);
 }
 
 /** Whether a message is a worker's, and not a library's. */
 export function isWorkerMessage(message: unknown): message is WorkerMessage {
   switch (typeOf(message)) {
     case "ready":
+    case "metrics_wanted":
       return true;
+    case "samples":
+      return isSamples((message as { samples?: unknown }).samples);
     case "keys_set":
       return typeof (message as { version?: unknown }).version === "number";
     case "failed":
@@ -41,6 +55,8 @@ export function isWorkerMessage(message: unknown): message is WorkerMessage {
       return false;
   }
 }
+
+const PRIMARY_TYPES: readonly string[] = ["serve", "stop", "report_samples", "metrics"];
 
 function typeOf(message: unknown): unknown {
   if (typeof message !== "object" || message === null) return undefined;

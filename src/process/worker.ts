@@ -1,8 +1,13 @@
 import { createLog, PIPE_BUF } from "../log.ts";
 import { textForOperator } from "./exit.ts";
-import { createInstance, type Instance } from "./instance.ts";
+import { createInstance, type LocalInstance } from "./instance.ts";
 import { createLogSink } from "./log-sink.ts";
-import { isPrimaryMessage, type ServeMessage, type WorkerMessage } from "./messages.ts";
+import {
+  isPrimaryMessage,
+  type PrimaryMessage,
+  type ServeMessage,
+  type WorkerMessage,
+} from "./messages.ts";
 import { Shutdown } from "./shutdown.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 
@@ -17,20 +22,41 @@ export function runWorker(): void {
   process.on("SIGHUP", () => {});
   process.on("disconnect", () => process.exit(1));
   process.on("message", (message: unknown) => {
-    if (!isPrimaryMessage(message)) return;
-    if (message.type === "stop") worker.stop();
-    else void worker.serve(message);
+    if (isPrimaryMessage(message)) worker.receive(message);
   });
   // Node 20 drops messages that are sent before a listener is attached, so ask for the first one.
   report({ type: "ready" });
 }
 
+/** How often the primary gets the samples, in ms. If this process dies, only these count. */
+const REPORT_INTERVAL_MS = 250;
+
 class PoolWorker {
-  #instance: Instance | undefined;
+  #instance: LocalInstance | undefined;
   #shutdown: Shutdown | undefined;
+  /** Those who wait for the metrics of all workers. */
+  #readers: ((text: string) => void)[] = [];
+
+  /** Does what the primary says. */
+  receive(message: PrimaryMessage): void {
+    switch (message.type) {
+      case "serve":
+        void this.#serve(message);
+        break;
+      case "stop":
+        this.stop();
+        break;
+      case "report_samples":
+        this.#reportSamples();
+        break;
+      case "metrics":
+        for (const read of this.#readers.splice(0)) read(message.text);
+        break;
+    }
+  }
 
   /** Serves with a message's settings and keys. After the first message, only the keys count. */
-  async serve(message: ServeMessage): Promise<void> {
+  async #serve(message: ServeMessage): Promise<void> {
     try {
       if (this.#instance === undefined) await this.#start(message);
       else await this.#instance.setKeys(message.keys);
@@ -54,11 +80,23 @@ class PoolWorker {
   async #start({ settings, keys }: ServeMessage): Promise<void> {
     const { logLevel, trustedProxies } = settings;
     const log = createLog(logLevel, createLogSink(), { maxWriteLength: PIPE_BUF, trustedProxies });
-    this.#instance = createInstance(settings, keys, log);
+    this.#instance = createInstance(settings, keys, log, this.#readMetrics);
     this.#shutdown = new Shutdown(this.#instance, log);
     this.#shutdown.handleUncaughtErrors();
     await this.#instance.listen();
+    if (settings.metrics) setInterval(() => this.#reportSamples(), REPORT_INTERVAL_MS).unref();
   }
+
+  #reportSamples(): void {
+    const samples = this.#instance?.samples();
+    if (samples !== undefined) report({ type: "samples", samples });
+  }
+
+  /** Asks the primary for the metrics of all workers, once for all who wait. */
+  readonly #readMetrics = (): Promise<string> => {
+    if (this.#readers.length === 0) report({ type: "metrics_wanted" });
+    return new Promise((resolve) => this.#readers.push(resolve));
+  };
 }
 
 function report(message: WorkerMessage, onSent: () => void = () => {}): void {

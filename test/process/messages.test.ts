@@ -30,6 +30,8 @@ const STRANGE: readonly unknown[] = [
   { type: "keys_set", version: "1" },
   { type: "failed" },
   { type: "failed", reason: 1 },
+  { type: "samples" },
+  { type: "samples", samples: { api_connections: 1 } },
 ];
 
 test("a message is told from a library's by its shape", () => {
@@ -38,8 +40,12 @@ test("a message is told from a library's by its shape", () => {
   assert.ok(isWorkerMessage({ type: "ready" }));
   assert.ok(isWorkerMessage({ type: "keys_set", version: 2 }));
   assert.ok(isWorkerMessage({ type: "failed", reason: "x" }));
+  assert.ok(isWorkerMessage({ type: "metrics_wanted" }));
+  assert.ok(isWorkerMessage({ type: "samples", samples: new Map([["api_connections", 1]]) }));
   assert.ok(isPrimaryMessage({ type: "stop" }));
   assert.ok(isPrimaryMessage({ type: "serve" }));
+  assert.ok(isPrimaryMessage({ type: "report_samples" }));
+  assert.ok(isPrimaryMessage({ type: "metrics", text: "" }));
 });
 
 describe("messages that are not the service's", () => {

@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** The port that whoever holds the fixed ports listens on. */
@@ -27,14 +27,6 @@ export async function assertFree(ports: readonly number[]): Promise<void> {
     }
     await new Promise((resolve) => server.close(resolve));
   }
-}
-
-/** A port that nobody listened on a moment ago, for a program that can't choose one itself. */
-export async function freePort(): Promise<number> {
-  const server = await tryToListen(0);
-  const { port } = server?.address() as AddressInfo;
-  await new Promise((resolve) => server?.close(resolve));
-  return port;
 }
 
 /** Undefined if somebody listens on the port. */
