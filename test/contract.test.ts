@@ -135,6 +135,7 @@ function brokenRules({ status, headers, body }: RawResponse, isHead: boolean): s
   check("date", /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
   check("x-request-id", /^[\x21-\x7e]{1,128}$/);
   check("x-content-type-options", /^nosniff$/);
+  check("content-security-policy", /(?:^|; )frame-ancestors 'none'(?:;|$)/);
   check("content-type", /^(?:application\/json|text\/html; charset=utf-8)$/);
   check("content-length", /^\d+$/);
   check("cache-control", isDocs ? /^no-/ : /^no-store$/);

@@ -114,7 +114,7 @@ function readHead(text: string): Omit<WireResponse, "body"> {
 
 /** Final responses of which the service's own contract holds. */
 function checkResponse({ status, headers, body }: WireResponse): void {
-  for (const name of ["date", "x-request-id", "x-content-type-options", "cache-control"]) {
+  for (const name of ["date", "x-request-id", "content-security-policy", "cache-control"]) {
     check(headers.has(name), () => `a ${status} without ${name}`);
   }
   check(
