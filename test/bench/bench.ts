@@ -19,6 +19,7 @@ import { parseArgs } from "node:util";
 import { countInstructions, hasCallgrind } from "./callgrind.ts";
 import { type Ask, siblingPath, startClient } from "./client.ts";
 import { measure, type Outcome } from "./measure.ts";
+import { measureParts } from "./parts.ts";
 import { type Count, render, renderCounts } from "./report.ts";
 import { measureMemory, measureStarts } from "./resources.ts";
 import { KEY, type Scenario, scenarios, SERVERS, type ServerName } from "./scenarios.ts";
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
       starts: await measureStarts(start, values.quick ? 3 : 10),
       memory: await measureMemory(start, ask, values.quick ? 2000 : 8000),
       outcomes: await measureAll(chosen, start, ask),
+      parts: measureParts(values.quick ? 10 : 100),
     };
     print(report, render, values.json);
   }

@@ -1,4 +1,5 @@
 import type { Outcome } from "./measure.ts";
+import type { Part } from "./parts.ts";
 import type { Holdings, StartTime } from "./resources.ts";
 import type { ServerName } from "./scenarios.ts";
 import type { Cores } from "./server.ts";
@@ -11,6 +12,7 @@ export interface Report {
   readonly starts: readonly StartTime[];
   readonly memory: readonly Holdings[];
   readonly outcomes: readonly Outcome[];
+  readonly parts: readonly Part[];
 }
 
 /** The instructions per request of two servers. */
@@ -38,7 +40,7 @@ export function renderCounts(report: {
 }
 
 /** The report as Markdown. */
-export function render({ machine, cores, starts, memory, outcomes }: Report): string {
+export function render({ machine, cores, starts, memory, outcomes, parts }: Report): string {
   const where = cores && `servers on core ${cores.servers}, client on core ${cores.client}`;
   const resources = starts.map(({ server, ms }, index) => {
     const { atStart, perIdleConnection, perRequestInFlight } = memory[index]!;
@@ -56,6 +58,7 @@ export function render({ machine, cores, starts, memory, outcomes }: Report): st
       table(FIGURES, outcomes.flatMap(figureRows)),
       table(RATIOS, outcomes.map(ratioRow)),
       table(RESOURCES, resources),
+      table(PARTS, parts.map(partRow)),
     ].join("\n\n") + "\n"
   );
 }
@@ -70,6 +73,12 @@ const RESOURCES = [
   "KiB per idle connection",
   "KiB per request in flight",
 ];
+
+const PARTS = ["part of a request", "µs"];
+
+function partRow({ name, microseconds }: Part): string[] {
+  return [name, microseconds.toFixed(2)];
+}
 
 function figureRows({ name, of, beside }: Outcome): string[][] {
   return [of, beside].map(({ server, cpuMicroseconds, perSecond, p50, p99, peakBytes }) => [
