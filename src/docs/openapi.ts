@@ -137,18 +137,25 @@ function requestBodyOf(model: Model<unknown>, components: Components): JsonObjec
  */
 function responsesOf(route: Route, components: Components): JsonObject {
   const responses = new Map<number, JsonObject>();
-  for (const status of serviceStatuses(route)) {
-    responses.set(status, shareResponse(status, RESPONSES[status] as JsonObject, components));
+  for (const [status, response] of declarationsOf(route.responses)) {
+    responses.set(status, describeResponse(status, response, components));
   }
-  for (const dependency of [...route.dependencies].reverse()) {
-    for (const [status, response] of describeAll(dependency.responses, components)) {
-      responses.set(status, shareResponse(status, response, components));
+  for (const dependency of route.dependencies) {
+    for (const [status, response] of declarationsOf(dependency.responses)) {
+      if (responses.has(status)) continue;
+      const described = describeResponse(status, response, components);
+      responses.set(status, shareResponse(status, described, components));
     }
   }
-  for (const [status, response] of describeAll(route.responses, components)) {
-    responses.set(status, response);
+  for (const status of serviceStatuses(route)) {
+    if (responses.has(status)) continue;
+    responses.set(status, shareResponse(status, RESPONSES[status] as JsonObject, components));
   }
   return Object.fromEntries(responses);
+}
+
+function declarationsOf(responses: Responses = {}): [status: number, ResponseDeclaration][] {
+  return Object.entries(responses).map(([status, response]) => [Number(status), response]);
 }
 
 /** The statuses that the service itself can give for a route. */
@@ -166,15 +173,6 @@ function serviceStatuses({ path, parameters, body, limited }: Route): number[] {
 function shareResponse(status: number, response: JsonObject, components: Components): JsonObject {
   const name = reasonPhrase(String(status))?.replace(/\W/g, "") ?? String(status);
   return components.share("responses", name, response);
-}
-
-function describeAll(
-  responses: Responses = {},
-  components: Components,
-): readonly (readonly [status: number, response: JsonObject])[] {
-  return Object.entries(responses).map(([status, response]) => {
-    return [Number(status), describeResponse(Number(status), response, components)];
-  });
 }
 
 function describeResponse(

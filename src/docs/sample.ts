@@ -87,7 +87,9 @@ function textSample({ format, minLength = 0, maxLength = Infinity }: JsonObject)
   return text.slice(0, Number(maxLength));
 }
 
-function numberSample({ minimum = 0, exclusiveMinimum }: JsonObject): number {
+/** The number within the bounds that is nearest to 0. */
+function numberSample({ minimum, maximum = 0, exclusiveMinimum }: JsonObject): number {
   if (exclusiveMinimum !== undefined) return Number(exclusiveMinimum) + 1;
-  return Number(minimum);
+  const most = Math.min(0, Number(maximum));
+  return minimum === undefined ? most : Math.max(Number(minimum), most);
 }

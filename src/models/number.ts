@@ -22,7 +22,7 @@ export function number(options: NumberOptions = {}): Model<number> {
 export function integer(options: NumberOptions = {}): Model<number> {
   const rules = boundRules(options);
   return scalar({
-    schema: { type: "integer", ...SAFE, ...options },
+    schema: { type: "integer", ...safeBounds(options), ...options },
     problemOf: (value) => {
       if (typeof value !== "number") return NOT_AN_INTEGER;
       const isSafe = Number.isSafeInteger(value);
@@ -71,6 +71,14 @@ const SAFE = {
   minimum: Number.MIN_SAFE_INTEGER,
   maximum: Number.MAX_SAFE_INTEGER,
 };
+
+/** Those of safe integers, but for a bound that the options have in another form. */
+function safeBounds({ exclusiveMinimum, exclusiveMaximum }: NumberOptions): NumberOptions {
+  return {
+    ...(exclusiveMinimum === undefined && { minimum: SAFE.minimum }),
+    ...(exclusiveMaximum === undefined && { maximum: SAFE.maximum }),
+  };
+}
 
 // The texts that Python's int() and float() read, but for "_" between digits, "inf" and "nan".
 const INTEGER = /^\s*[+-]?\d+(?:\.0+)?\s*$/;

@@ -29,6 +29,8 @@ describe("the type of a schema in words:", () => {
     [{ const: null }, "<code>null</code>"],
     [{ type: "<b>" }, "&#60;b&#62;"],
     [{ type: "integer", minimum: 0, maximum: 9 }, "integer (at least 0, at most 9)"],
+    [{ type: "integer", minimum: 0, maximum: 9007199254740991 }, "integer (at least 0)"],
+    [{ type: "integer", minimum: -9007199254740991, maximum: 9007199254740991 }, "integer"],
     [
       { type: "number", exclusiveMinimum: -0.5, exclusiveMaximum: 1, multipleOf: 0.5 },
       "number (more than -0.5, less than 1, a multiple of 0.5)",

@@ -54,6 +54,11 @@ describe("the JSON Schema of", () => {
       integer({ minimum: 0, multipleOf: 2 }),
       { ...whole, minimum: 0, multipleOf: 2 },
     ],
+    [
+      "an integer with an exclusive bound has that one only",
+      integer({ exclusiveMinimum: 0, exclusiveMaximum: 9 }),
+      { type: "integer", exclusiveMinimum: 0, exclusiveMaximum: 9 },
+    ],
     ["a number", number({ exclusiveMinimum: 0 }), { type: "number", exclusiveMinimum: 0 }],
     ["a boolean", boolean(about), { type: "boolean", ...about }],
     ["a literal", literal("a", 1, true), { enum: ["a", 1, true] }],
