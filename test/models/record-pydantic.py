@@ -196,6 +196,14 @@ TEXTS = [
     *[["1", "2"], ["1", "a"], ["a", "1"], ["2", "4", "6"], ["1", "2", "3", "4"], ["", ""], ["-1", "-2"]],
 ]
 
+
+
+def damaged(text):
+    """The text without each of its characters in turn, and with another one in its place."""
+    without = [text[:at] + text[at + 1 :] for at in range(len(text))]
+    return without + [text[:at] + "x" + text[at + 1 :] for at in range(len(text))]
+
+
 # Texts for the formats, of which only counts whether they are taken.
 FORMAT_TEXTS = {
     "uuid": """6fa459ea-ee8a-3ca4-894e-db77e160355e 6FA459EA-EE8A-3CA4-894E-DB77E160355E
@@ -204,11 +212,16 @@ FORMAT_TEXTS = {
         6fa459ea-ee8a-3ca4-894e_db77e160355e 6fa459eg-ee8a-3ca4-894e-db77e160355e
         6fa459eaee8a3ca4894edb77e160355e {6fa459ea-ee8a-3ca4-894e-db77e160355e}
         urn:uuid:6fa459ea-ee8a-3ca4-894e-db77e160355e 6fa459e-aee8a-3ca4-894e-db77e160355e""".split()
-    + ["", " 6fa459ea-ee8a-3ca4-894e-db77e160355e", "6fa459ea-ee8a-3ca4-894e-db77e160355e\n"],
+    + ["", " 6fa459ea-ee8a-3ca4-894e-db77e160355e", "6fa459ea-ee8a-3ca4-894e-db77e160355e\n"]
+    + damaged("6fa459ea-ee8a-3ca4-894e-db77e160355e"),
     "uri": """http://a http://a/ https://example.com:8080/a/b?c=d#e mailto:a@example.com urn:isbn:1
         ftp://u:p@h/x http://[::1]/ http://127.0.0.1 http://a/%20 file:///a/b data:text/plain,x a:b
         HTTP://A x /a //a a?b http:// http://a:99999 http://a:b http://[::1 :a 1a:b http://a/%2
-        http://a/"b http://a/<b> http://a/b\\c http://é.example http:a""".split()
+        http://a/"b http://a/<b> http://a/b\\c http://é.example http:a ws://a wss://a/b?c tel:+1-2
+        news:a.b ldap://[2001:db8::7]/c=GB?one git+ssh://a/b.git x-y.z+1:a http://a/?a=b&c=%C3%A9
+        http://a/?[] http://a:80 http://a:0 http://a:65535 http://a:65536 http://1.2.3.4.5 http://1.2.3.256
+        http://a..b http://-a http://a_b http://[::g] http://[v1.a] http://a@b@c http://u:p@ http:///a
+        https:// https:/// http://? http://# http://a#b#c -a:b +a:b a a/b ./a ../a # ? &:a a:""".split()
     + ["", " http://a", "http://a ", "http://a b", "http://a\n/b", "http://a/\u0000"],
     "date-time": """2020-01-01T00:00:00Z 2020-02-29T23:59:59Z 2020-12-31T23:59:59.999999Z
         2020-01-01T00:00:00+00:00 2020-01-01T00:00:00-23:59 2020-01-01t00:00:00z
@@ -220,13 +233,15 @@ FORMAT_TEXTS = {
         2020-01-01T00:00:00 2020-01-01T00:00Z 2020-01-01 2020-01-01T00:00:00.1234567890Z
         2020-01-01T00:00:00+0000 20200101T000000Z 2020-01-01_00:00:00Z 1577836800 0000-01-01T00:00:00Z
         2020-W01-1T00:00:00Z -2020-01-01T00:00:00Z +002020-01-01T00:00:00Z""".split()
-    + ["", "2020-01-01 00:00:00Z", "2020-01-01T00:00:00Z\n", " 2020-01-01T00:00:00Z"],
+    + ["", "2020-01-01 00:00:00Z", "2020-01-01T00:00:00Z\n", " 2020-01-01T00:00:00Z"]
+    + damaged("2020-10-21T10:20:30.5+01:30"),
     "date": """2020-01-01 2020-12-31 2020-02-29 2000-02-29 9999-12-31 2019-02-29 1900-02-29 2020-02-30
         2020-04-31 2020-06-31 2020-09-31 2020-11-31 2020-01-32 2020-13-01 2020-00-01 2020-01-00
         2020-1-1 20-01-01 20200101 2020/01/01 01-01-2020 2020-01 2020 x 2020-01-01T00:00:00
         2020-01-01T00:00:00Z 2020-01-01T12:00:00Z 0000-01-01 1577836800 -2020-01-01
         2020-01-010""".split()
-    + ["", " 2020-01-01", "2020-01-01\n"],
+    + ["", " 2020-01-01", "2020-01-01\n"]
+    + damaged("2020-10-21"),
 }
 
 
