@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test, type TestContext } from "node:test";
 
-import { PLACEHOLDER_KEY } from "../src/auth/keys.ts";
+import { PLACEHOLDER_KEY } from "../src/config/plaintext-key.ts";
 import { parseDotenv } from "../src/config/dotenv.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../src/config/settings.ts";
 import { root } from "./support/root.ts";
@@ -43,11 +43,11 @@ describe(".env.example", () => {
   });
 
   test("has the defaults in its comments", (t) => {
-    const withoutKeys = uncommented.replace(/^SERVICE_API_KEY.*$/gm, "");
+    const withoutFiles = uncommented.replace(/^(?:SERVICE_API_KEY|TLS_).*$/gm, "");
     const env = { SERVICE_API_KEY: KEY };
-    const { settings } = configure(t, withoutKeys, env);
+    const { settings } = configure(t, withoutFiles, env);
     assert.deepEqual(settings, configure(t, "", env).settings);
-    const other = withoutKeys.replace("PORT=8000", "PORT=8001");
+    const other = withoutFiles.replace("PORT=8000", "PORT=8001");
     assert.notDeepEqual(configure(t, other, env).settings, settings);
   });
 

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 
 import { KeyIndex } from "./key-index.ts";
-import { KEYGEN } from "./keygen-command.ts";
+import { KEYGEN } from "../keygen-command.ts";
 
 /**
  * A key that the service accepts. It holds the hash only, and its members survive a structured
@@ -61,14 +61,11 @@ export interface KeyMatch {
 /** What a key has besides its name and hash. What is left out does not limit it. */
 export type KeyOptions = Partial<Pick<Key, "notBefore" | "expires" | "rate" | "inFlight">>;
 
-/** The key in `.env.example`. It counts as weak, so that a copied example is not a secret. */
-export const PLACEHOLDER_KEY = "change-me-run-npm-run-keygen";
-
 /** A day, in ms. */
 export const DAY_MS = 86_400_000;
 
 /** How long before its end a key's warnings start, in ms. */
-const WARNING_MS = 14 * DAY_MS;
+export const EXPIRY_WARNING_MS = 14 * DAY_MS;
 
 /** The longest key, in characters. */
 const MAX_LENGTH = 256;
@@ -78,9 +75,6 @@ const VISIBLE_ASCII = /^[\x21-\x7E]+$/;
 
 /** The indexes of the sets that have been used. */
 const INDEXES = new WeakMap<KeySet, KeyIndex<Key>>();
-
-/** A key between two quotes of one kind. */
-const QUOTED = /^(["']).*\1$/;
 
 /**
  * Hashes plaintext keys. `plain` has them by name; they have no dates.
@@ -145,7 +139,7 @@ export function keyState(key: Key, now: number): KeyState {
 export function keyWarnings(set: KeySet, now: number): string[] {
   const warnings: string[] = [];
   for (const { name, expires } of set) {
-    const isNear = expires - now <= WARNING_MS;
+    const isNear = expires - now <= EXPIRY_WARNING_MS;
     if (expires <= now) {
       warnings.push(`key ${name} expired at ${formatDate(expires)}: remove its line`);
     } else if (isNear) {
@@ -156,35 +150,9 @@ export function keyWarnings(set: KeySet, now: number): string[] {
   return warnings;
 }
 
-/**
- * Says what is wrong with a plaintext key of the settings, and the remedy, without quoting it;
- * undefined if nothing is. A key is 1 to 256 visible ASCII characters. Quotes around it, or its
- * variable's name before it, are a mistake: Docker, for one, does not remove quotes in env files.
- */
-export function plaintextKeyProblem(key: string): string | undefined {
-  if (key === "") return `is empty: make a key with ${KEYGEN}`;
-  if (!isWellFormed(key)) {
-    return "must be at most 256 visible ASCII characters, without blanks or line ends";
-  }
-  if (QUOTED.test(key)) return "is in quotes, which would be part of the key: remove them";
-  if (key.startsWith("SERVICE_API_KEY=")) {
-    return "begins with SERVICE_API_KEY=, which would be part of the key: remove that";
-  }
-  return undefined;
-}
-
-/** Tells whether a text can be a key at all. */
-function isWellFormed(key: string): boolean {
+/** Tells whether a text can be a key at all: 1 to 256 visible ASCII characters. */
+export function isWellFormed(key: string): boolean {
   return key.length <= MAX_LENGTH && VISIBLE_ASCII.test(key);
-}
-
-/** Says why a key is easy to guess, and the remedy, without quoting it; undefined if it is not. */
-export function weaknessOf(key: string): string | undefined {
-  const remedy = `make a key with ${KEYGEN}`;
-  if (key === PLACEHOLDER_KEY) return `is the placeholder of .env.example: ${remedy}`;
-  if (key.length < 32) return `is shorter than 32 characters: ${remedy}`;
-  if (new Set(key).size < 10) return `has fewer than 10 different characters: ${remedy}`;
-  return undefined;
 }
 
 /**

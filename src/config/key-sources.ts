@@ -1,17 +1,11 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 
-import { KEYGEN, shellWord } from "../auth/keygen-command.ts";
-import {
-  type KeySet,
-  keySetOf,
-  keyState,
-  keyWarnings,
-  plaintextKeyProblem,
-  weaknessOf,
-} from "../auth/keys.ts";
+import { KEYGEN, shellWord } from "../keygen-command.ts";
+import { type KeySet, keySetOf, keyState, keyWarnings } from "../auth/keys.ts";
 import { parseKeysFile } from "./keys-file.ts";
-import { modeWarning, readRegularFile } from "./file.ts";
-import { placeOf, printable, type SettingsReader, type Variable } from "./reader.ts";
+import { type NamedFileOptions, readNamedFile } from "./named-file.ts";
+import { plaintextKeyProblem, weaknessOf } from "./plaintext-key.ts";
+import { placeOf, type SettingsReader, type Variable } from "./reader.ts";
 
 /** What to demand of the keys. */
 export interface KeyRules {
@@ -27,15 +21,11 @@ interface PlaintextKey {
   readonly variable: Variable;
 }
 
-/**
- * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url
- * that don't begin with "/".
- */
-const KEY_LIKE = /^[\w+=-][\w+/=-]{31,}$/;
-
-/** Replaces the message with the path, since a key must not be shown. */
-const KEY_AS_PATH =
-  "names no file that can be read, and looks like a key: set SERVICE_API_KEY to the key itself";
+const KEY_FILE: NamedFileOptions = {
+  secretMessage:
+    "names no file that can be read, and looks like a key: set SERVICE_API_KEY to the key itself",
+  isPublic: false,
+};
 
 /**
  * Reads the keys of all sources: SERVICE_API_KEY or SERVICE_API_KEY_FILE, whose key is named
@@ -90,7 +80,7 @@ function readPlaintextKey(reader: SettingsReader): PlaintextKey | undefined {
   }
   if (direct !== undefined) return { key: direct.value, variable: direct };
   if (file === undefined) return undefined;
-  const bytes = readFile(reader, file);
+  const bytes = readNamedFile(reader, file, KEY_FILE);
   if (bytes === undefined) return undefined;
   // Latin-1 maps each non-ASCII byte to one non-ASCII character, which plaintextKeyProblem()
   // rejects.
@@ -119,7 +109,7 @@ function checkPlaintextKey(reader: SettingsReader, plaintext: PlaintextKey, rule
 function readNamedKeys(reader: SettingsReader, others: KeySet): KeySet {
   const file = reader.lookup("SERVICE_API_KEYS_FILE");
   if (file === undefined) return [];
-  const bytes = readFile(reader, file);
+  const bytes = readNamedFile(reader, file, KEY_FILE);
   if (bytes === undefined) return [];
   const { keys, problems } = parseKeysFile(bytes, others);
   for (const { line, message } of problems) {
@@ -127,25 +117,4 @@ function readNamedKeys(reader: SettingsReader, others: KeySet): KeySet {
     reader.problems.push({ place, message });
   }
   return keys;
-}
-
-/** Reads the file that a variable names. If that fails, it is a problem. */
-function readFile(reader: SettingsReader, variable: Variable): Buffer | undefined {
-  const place = placeOf(variable);
-  if (variable.value === "") {
-    reader.problems.push({ place, message: "is empty: set it to the path of a file, or unset it" });
-    return undefined;
-  }
-  const path = resolve(reader.directory, variable.value);
-  const file = readRegularFile(path);
-  if (file.kind === "problem") {
-    const message = KEY_LIKE.test(variable.value) ? KEY_AS_PATH : file.message;
-    reader.problems.push({ place, message });
-    return undefined;
-  }
-  const warning = modeWarning(file.mode);
-  if (warning !== undefined) {
-    reader.warnings.push(printable(`${place}: the file ${path} ${warning}`));
-  }
-  return file.bytes;
 }

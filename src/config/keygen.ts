@@ -1,7 +1,7 @@
 import { hash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 
-import { KEYGEN } from "../auth/keygen-command.ts";
+import { KEYGEN } from "../keygen-command.ts";
 import { DAY_MS, formatDate, type Key, type KeySet, keyState } from "../auth/keys.ts";
 import { KEY_NAME } from "./keys-file.ts";
 

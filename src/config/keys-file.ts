@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 
-import { KEYGEN } from "../auth/keygen-command.ts";
-import { createKey, type Key, type KeySet, PLACEHOLDER_KEY } from "../auth/keys.ts";
+import { KEYGEN } from "../keygen-command.ts";
+import { createKey, type Key, type KeySet } from "../auth/keys.ts";
 import { failure, readKeyOptions, type Result } from "./key-options.ts";
+import { PLACEHOLDER_KEY } from "./plaintext-key.ts";
 
 /** One problem of a keys file. It contains no text from the file. */
 export interface KeysFileProblem {

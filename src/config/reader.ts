@@ -76,6 +76,12 @@ export function placeOf({ name, source, line }: Variable): string {
   return source === "environment" ? `${name} (environment)` : `${name} (.env, line ${line})`;
 }
 
+/** Like placeOf, for a setting that may have its default: `PORT (default)`. */
+export function placeOrDefault(reader: SettingsReader, name: string): string {
+  const variable = reader.lookup(name);
+  return variable === undefined ? `${name} (default)` : placeOf(variable);
+}
+
 /** Reads a setting. If it is not valid, that is a problem, and the result is the fallback. */
 export function readValue<Value>(reader: SettingsReader, options: ValueOptions<Value>): Value {
   const variable = reader.lookup(options.name);

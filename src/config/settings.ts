@@ -11,13 +11,14 @@ import { readKeys } from "./key-sources.ts";
 import {
   formatProblem,
   type NumberOptions,
-  placeOf,
+  placeOrDefault,
   readChoice,
   readNumber,
   type SettingsProblem,
   type SettingsReader,
   type Variable,
 } from "./reader.ts";
+import { certificateWarnings, readTls, type TlsIdentity, warnOfPlaintext } from "./tls.ts";
 import { readTrustedProxies } from "./trusted-proxies.ts";
 
 /** How the service is to run. */
@@ -44,11 +45,18 @@ export interface Settings extends Limits {
   readonly shutdownTimeoutMs: number;
 }
 
-/** What the program is to do, from the environment, `.env` and the key files. */
-export interface Configuration {
-  readonly settings: Settings;
+/** What SIGHUP replaces: all of it, or nothing. */
+export interface Secrets {
   /** The keys that are accepted. At the start, at least one of them has not expired. */
   readonly keys: KeySet;
+  /** Certificate and private key; undefined if the service speaks plain HTTP. */
+  readonly tls: TlsIdentity | undefined;
+}
+
+/** What the program is to do, from the environment, `.env` and the files that settings name. */
+export interface Configuration {
+  readonly settings: Settings;
+  readonly secrets: Secrets;
   /** Warnings for the operator, one line each, without a value. */
   readonly warnings: readonly string[];
   readonly sandboxGrants: SandboxGrants;
@@ -56,7 +64,7 @@ export interface Configuration {
 
 /** What the program needs under Node's permission model, besides its own files. */
 export interface SandboxGrants {
-  /** Files to read, as absolute paths: `.env`, even if it doesn't exist, and the key files. */
+  /** Files to read, as absolute paths: `.env`, even if it doesn't exist, keys and certificates. */
   readonly files: readonly string[];
   /** Whether it starts processes. */
   readonly processes: boolean;
@@ -160,7 +168,12 @@ const NUMBERS = {
 } satisfies Readonly<Record<string, NumberOptions>>;
 
 /** The variables that name files to read. */
-const FILE_VARIABLES = ["SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"];
+const FILE_VARIABLES = [
+  "SERVICE_API_KEY_FILE",
+  "SERVICE_API_KEYS_FILE",
+  "TLS_CERT_FILE",
+  "TLS_KEY_FILE",
+];
 
 /** When the configuration is read. */
 export interface Occasion {
@@ -193,8 +206,12 @@ export function readConfiguration(
     allowWeak: isWeakKeyAllowed(reader, settings.host),
     allowNone: occasion.reload,
   });
+  const tls = readTls(reader);
   if (problems.length > 0) throw new SettingsError(problems);
-  return { settings, keys, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
+  if (tls === undefined && !isLoopback(settings.host)) warnOfPlaintext(reader);
+  warnings.push(...certificateWarnings(tls, now));
+  const secrets = { keys, tls };
+  return { settings, secrets, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
 }
 
 /** Looks into the environment first. A variable that is set to an empty value is set. */
@@ -258,11 +275,6 @@ function checkBodyLimits(reader: SettingsReader, settings: Settings): void {
   const place = placeOrDefault(reader, "MAX_BODY_BYTES");
   const memory = placeOrDefault(reader, "MAX_BODY_MEMORY");
   reader.warnings.push(`${place}: is more than ${memory}: larger bodies than that get 503`);
-}
-
-function placeOrDefault(reader: SettingsReader, name: string): string {
-  const variable = reader.lookup(name);
-  return variable === undefined ? `${name} (default)` : placeOf(variable);
 }
 
 /** A weak key is allowed if only this machine can reach the service, or if a variable says so. */

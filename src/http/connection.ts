@@ -1,8 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 
 import type { MemoryBudget } from "./budget.ts";
-import { isPausedByNode, isReset, resumeParser, unsentBytes } from "./node-internals.ts";
+import {
+  isPausedByNode,
+  isReset,
+  pauseParser,
+  resumeParser,
+  unsentBytes,
+} from "./node-internals.ts";
 import type { HttpError } from "./reply.ts";
 
 /** A request, as its connection sees it. */
@@ -34,6 +41,8 @@ export class Connection {
   readonly socket: Socket;
   /** The peer's address. A closed socket no longer has it. */
   readonly remoteAddress: string | undefined;
+  /** It uses TLS. */
+  readonly isEncrypted: boolean;
   readonly #budget: MemoryBudget;
   /** How many bytes it has taken from the budget. */
   #taken = 0;
@@ -44,6 +53,8 @@ export class Connection {
   #open: Pending[] = NONE_OPEN;
   /** Bytes behind those that have been read, but that the parser has not got yet. */
   #heldBack: Buffer | undefined = undefined;
+  /** The parser was told to stop within the bytes that it reads. */
+  #isStopping = false;
   /** The parser may have them as soon as the client has read more of its responses. */
   #awaitsReader = false;
   /** The last response has been decided on: whatever else arrives is ignored. */
@@ -62,6 +73,7 @@ export class Connection {
   constructor(socket: Socket, budget: MemoryBudget) {
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
+    this.isEncrypted = (socket as TLSSocket).encrypted === true;
     this.#budget = budget;
   }
 
@@ -79,13 +91,13 @@ export class Connection {
    * Whether the parser must stop behind a request that has arrived: 4 more are open than in the
    * turn before, or no one will get a response.
    */
-  get mustStop(): boolean {
-    if (this.socket.destroyed) return true;
-    // What follows is ignored, unless it is the body of the last request.
-    if (this.#isClosing) return false;
+  mustStop(): boolean {
     // A request is open at least until the end of its turn.
     this.forgetWritten();
-    return this.#open.length % REQUESTS_PER_TURN === 0;
+    const hasHadTurn = this.#open.length % REQUESTS_PER_TURN === 0;
+    // What follows a closing response is ignored, unless it is the body of the last request.
+    this.#isStopping = this.socket.destroyed || (hasHadTurn && !this.#isClosing);
+    return this.#isStopping;
   }
 
   /** Whether no byte has arrived after this request. */
@@ -103,8 +115,10 @@ export class Connection {
   }
 
   /**
-   * The parser has stopped at `bytesParsed` in `bytes`. Keeps the rest and reads no further: until
-   * the next turn, or, if 64 requests are open, until those before have their responses.
+   * The parser has stopped at `bytesParsed` in `bytes`, or had stopped before them: it may have
+   * been paused by node:http, and node:tls goes on with what it has decrypted. Keeps the rest and
+   * reads no further: until the next turn, or, if 64 requests are open, until those before have
+   * their responses.
    */
   holdBack(bytes: Buffer, bytesParsed: number): void {
     if (this.#isClosing) {
@@ -113,14 +127,16 @@ export class Connection {
     }
     this.socket.pause();
     this.socket.resume = () => this.#resume();
+    const rest = this.#isStopping ? bytes.subarray(bytesParsed) : bytes;
+    this.#isStopping = false;
     if (this.#heldBack === undefined) {
-      this.#heldBack = bytes.subarray(bytesParsed);
+      this.#heldBack = rest;
       // The body of the latest request may be among these bytes: wait for the one before.
       if (this.#open.length < MAX_OPEN) this.#releaseNextTurn();
       else this.#open.at(-2)?.response.once("close", () => this.#release());
     } else {
-      // Read before the pause took effect. The parser was not given them.
-      this.#heldBack = Buffer.concat([this.#heldBack, bytes]);
+      // Read before the pause took effect.
+      this.#heldBack = Buffer.concat([this.#heldBack, rest]);
     }
     this.#settle();
   }
@@ -247,6 +263,8 @@ export class Connection {
    * responses have been sent, or a body is wanted. What was read then would overtake these bytes.
    */
   #resume(): Socket {
+    // node:http has just let it go on.
+    pauseParser(this.socket);
     if (this.#awaitsReader) this.#releaseNextTurn();
     this.#awaitsReader = false;
     return this.socket;

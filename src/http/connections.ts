@@ -49,12 +49,18 @@ export class Connections {
     return this.#isDraining;
   }
 
+  /** A TLS handshake has succeeded on a socket: tracks the TLS socket instead of it. */
+  replace(raw: Socket | undefined, socket: Socket): void {
+    if (raw !== undefined) this.#connections.delete(raw);
+    this.add(socket);
+  }
+
   /** Tracks a socket until it closes. */
   add(socket: Socket): void {
+    this.#accepted += 1;
     const connection = new Connection(socket, this.#pipelineBudget);
     this.#connections.set(socket, connection);
-    this.#accepted += 1;
-    stopParserIf(socket, () => connection.mustStop);
+    stopParserIf(socket, () => connection.mustStop());
     socket.on("close", () => {
       this.#connections.delete(socket);
       connection.close();

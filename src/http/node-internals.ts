@@ -13,11 +13,15 @@ interface HttpSocket {
   readonly _handle?: Handle | null;
   /** node:http has paused it because much of what was written waits to be sent. */
   readonly _paused?: boolean;
+  /** Of a TLS socket: the one that it was made of. */
+  readonly _parent?: Socket;
 }
 
 interface Handle {
-  /** Bytes that the kernel has not taken yet. */
+  /** Bytes that the kernel has not taken yet; of a TLS socket, those that are encrypted. */
   readonly writeQueueSize?: number;
+  /** Of a TLS socket: the handle of the connection that it encrypts. */
+  readonly _parent?: Handle;
   /** Fills in the peer's address. Returns 0, or libuv's code of the error. */
   getpeername?(address: object): number;
 }
@@ -25,6 +29,7 @@ interface Handle {
 interface Parser {
   /** Called when a header section is complete. The result goes to llhttp. */
   onIncoming?: (request: IncomingMessage, shouldKeepAlive: boolean) => number;
+  pause(): void;
   resume(): void;
 }
 
@@ -63,6 +68,11 @@ export function isOtherVersion(error: Error): boolean {
   return reason === "Invalid HTTP version";
 }
 
+/** Keeps a stopped parser from reading, although node:http has let it go on. */
+export function pauseParser(socket: Socket): void {
+  (socket as HttpSocket).parser?.pause();
+}
+
 /** Whether node:http has paused a socket until its client reads. Then it resumes it, too. */
 export function isPausedByNode(socket: Socket): boolean {
   return (socket as HttpSocket)._paused === true;
@@ -75,7 +85,13 @@ export function isPausedByNode(socket: Socket): boolean {
  */
 export function unsentBytes(socket: Socket): number {
   const { _handle: handle } = socket as HttpSocket;
-  return socket.writableLength + (handle?.writeQueueSize ?? 0);
+  const bytes = (handle?.writeQueueSize ?? 0) + (handle?._parent?.writeQueueSize ?? 0);
+  return socket.writableLength + bytes;
+}
+
+/** The socket that a TLS socket was made of; undefined on a Node that does not tell. */
+export function rawSocketOf(socket: Socket): Socket | undefined {
+  return (socket as HttpSocket)._parent;
 }
 
 /**

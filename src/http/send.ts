@@ -19,7 +19,7 @@ export function send(
   checkReply(reply);
   const { status, body } = reply;
   const { request, response, connection } = exchange;
-  const fields = withCommonFields(exchange.requestId, reply.headers);
+  const fields = withCommonFields(exchange.requestId, reply.headers, connection.isEncrypted);
   fields.push(...exchange.addedFields);
   const length = body instanceof Readable ? undefined : Buffer.byteLength(body);
   if (length !== undefined && mayHaveContent(status)) fields.push("Content-Length", String(length));
@@ -35,9 +35,13 @@ export function send(
   return undefined;
 }
 
-/** A whole response as text, for bytes that were not a request. It says `Connection: close`. */
-export function rawResponse({ status, headers, body }: HttpError, requestId: string): string {
-  const fields = withCommonFields(requestId, headers);
+/**
+ * A whole response as text, for bytes that were not a request. It says `Connection: close`.
+ * `isEncrypted` is whether its connection uses TLS.
+ */
+export function rawResponse(error: HttpError, requestId: string, isEncrypted = false): string {
+  const { status, headers, body } = error;
+  const fields = withCommonFields(requestId, headers, isEncrypted);
   fields.push("Connection", "close");
   fields.push("Content-Length", String(Buffer.byteLength(body)));
   fields.push("Date", new Date().toUTCString());
@@ -52,15 +56,24 @@ const DEFAULT_POLICY = [
   "default-src 'none'; frame-ancestors 'none'; sandbox",
 ] as const;
 
+/** RFC 6797 7.1: browsers use only HTTPS for this host, for a year. Not sent over plain HTTP. */
+const ONLY_TLS = ["Strict-Transport-Security", "max-age=31536000"] as const;
+
 const NO_FIELDS: readonly string[] = [];
 
 /** A body of at most this many bytes that no one has read is dropped, and the connection kept. */
 const MAX_DRAINED_BYTES = 65_536;
 
 /** `headers` after the header fields of every response: names and values in turn. */
-function withCommonFields(requestId: string, headers: readonly string[]): string[] {
+function withCommonFields(
+  requestId: string,
+  headers: readonly string[],
+  isEncrypted: boolean,
+): string[] {
   const policy = headers.includes("Content-Security-Policy") ? NO_FIELDS : DEFAULT_POLICY;
-  return ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff", ...policy, ...headers];
+  const security = ["X-Content-Type-Options", "nosniff", ...policy];
+  if (isEncrypted) security.push(...ONLY_TLS);
+  return ["X-Request-Id", requestId, ...security, ...headers];
 }
 
 function checkReply({ status, headers, body }: Reply): void {

@@ -1,12 +1,14 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerOptions } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
 
 import type { Connection } from "./connection.ts";
 import { Connections, type ServerEvents } from "./connections.ts";
 import { requestIdOf } from "./exchange.ts";
 import { type FlowLimits, RequestFlow } from "./flow.ts";
 import { HEADER_LIMITS, NOT_HTTP } from "./head.ts";
-import { isReset } from "./node-internals.ts";
+import { isReset, rawSocketOf } from "./node-internals.ts";
 import { type ParseError, rejectionOf } from "./parse-error.ts";
 import type { HttpError } from "./reply.ts";
 import type { Interceptor, Route } from "./route.ts";
@@ -29,6 +31,8 @@ export interface Limits extends FlowLimits {
 export interface ServiceOptions {
   /** Run in this order before routing, up to the first that replies. */
   readonly interceptors?: readonly Interceptor[];
+  /** What to speak TLS with. Without it, the service speaks plain HTTP. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 /** A service that does not listen yet. */
@@ -38,8 +42,8 @@ export interface Service {
 }
 
 /**
- * Puts routes behind a node:http server. Throws an Error that names the routes if the table holds a
- * mistake.
+ * Puts routes behind a node:http server, or with TLS behind one of node:https. Throws an Error
+ * that names the routes if the table holds a mistake.
  */
 export function createService(
   routes: readonly Route[],
@@ -47,15 +51,18 @@ export function createService(
   events: ServerEvents,
   options: ServiceOptions = {},
 ): Service {
-  const { interceptors = [] } = options;
+  const { interceptors = [], tls } = options;
   const router = createRouter(routes);
   const connections = new Connections(events, limits.requestTimeoutMs);
   const flow = new RequestFlow(router, interceptors, limits, connections, events);
-  const server = createHttpServer(limits);
+  const server = createHttpServer(limits, tls);
   const sweep = (): unknown => connections.sweep(limits.keepAliveTimeoutMs);
   const timer = setInterval(sweep, CHECK_INTERVAL_MS).unref();
   server.on("close", () => clearInterval(timer));
   server.on("connection", (socket) => connections.add(socket));
+  server.on("secureConnection", (socket: Socket) => {
+    connections.replace(rawSocketOf(socket), socket);
+  });
   forwardRequests(server, flow);
   rejectOtherBytes(server, connections, events);
   return { server, connections };
@@ -63,8 +70,8 @@ export function createService(
 
 const CHECK_INTERVAL_MS = 1000;
 
-function createHttpServer(limits: Limits): Server {
-  const server = createServer({
+function createHttpServer(limits: Limits, tls: TlsOptions | undefined): Server {
+  const options: ServerOptions = {
     insecureHTTPParser: false,
     maxHeaderSize: HEADER_LIMITS.bytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -74,7 +81,8 @@ function createHttpServer(limits: Limits): Server {
     keepAliveTimeout: 0,
     // checkHead() checks the Host field, and its response is JSON.
     requireHostHeader: false,
-  });
+  };
+  const server = tls ? createTlsServer({ ...options, ...tls }) : createServer(options);
   // node:http silently drops further fields: one more than checkHead() allows, so that it can tell.
   server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;
@@ -127,7 +135,7 @@ function rejectBytes(connection: Connection, events: ServerEvents, rejection: Ht
 
 function respondToBytes(connection: Connection, events: ServerEvents, rejection: HttpError): void {
   const requestId = requestIdOf();
-  connection.writeLast(rawResponse(rejection, requestId));
+  connection.writeLast(rawResponse(rejection, requestId, connection.isEncrypted));
   const { status } = rejection;
   events.response?.({ requestId, remote: connection.remoteAddress, status, durationMs: 0 });
 }

@@ -1,7 +1,11 @@
 import cluster, { type Worker } from "node:cluster";
 
-import type { KeySet } from "../auth/keys.ts";
-import { MAX_DELAY_MS, type SandboxGrants, type Settings } from "../config/settings.ts";
+import {
+  MAX_DELAY_MS,
+  type SandboxGrants,
+  type Secrets,
+  type Settings,
+} from "../config/settings.ts";
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance, ListenAddress } from "./instance.ts";
@@ -26,7 +30,7 @@ const RECENT_MS = 10_000;
 /** How long the last message has to get out before the pool gives up. */
 const LAST_MESSAGE_MS = 1000;
 
-/** A change of the keys that some worker has yet to acknowledge. */
+/** A change of the secrets that some worker has yet to acknowledge. */
 interface Reload {
   readonly version: number;
   readonly resolve: () => void;
@@ -37,12 +41,12 @@ export class WorkerPool implements Instance {
   readonly #settings: Settings;
   readonly #grants: SandboxGrants;
   readonly #log: Log;
-  #keys: KeySet;
-  /** Grows with each change of the keys. */
-  #keysVersion = 1;
+  #secrets: Secrets;
+  /** Grows with each change of the secrets. */
+  #secretsVersion = 1;
   /**
-   * The version of the keys that a worker has acknowledged, or 0. A worker that has just started is
-   * not among them: it asks for the keys.
+   * The version of the secrets that a worker has acknowledged, or 0. A worker that has just started
+   * is not among them: it asks for them.
    */
   readonly #versions = new Map<Worker, number>();
   #reloads: readonly Reload[] = [];
@@ -56,10 +60,10 @@ export class WorkerPool implements Instance {
   #isStopping = false;
 
   /** `grants` are the primary's in the sandbox. Its workers do without. */
-  constructor(settings: Settings, keys: KeySet, grants: SandboxGrants, log: Log) {
+  constructor(settings: Settings, secrets: Secrets, grants: SandboxGrants, log: Log) {
     this.#settings = settings;
     this.#grants = grants;
-    this.#keys = keys;
+    this.#secrets = secrets;
     this.#log = log;
   }
 
@@ -78,11 +82,11 @@ export class WorkerPool implements Instance {
     return listening;
   }
 
-  /** A worker that dies meanwhile is not waited for: its successor starts with the new keys. */
-  setKeys(keys: KeySet): Promise<void> {
-    this.#keys = keys;
-    this.#keysVersion += 1;
-    const version = this.#keysVersion;
+  /** A worker that dies meanwhile is not waited for: its successor starts with the new secrets. */
+  setSecrets(secrets: Secrets): Promise<void> {
+    this.#secrets = secrets;
+    this.#secretsVersion += 1;
+    const version = this.#secretsVersion;
     for (const worker of this.#versions.keys()) send(worker, this.#serveMessage());
     return new Promise((resolve) => {
       this.#reloads = [...this.#reloads, { version, resolve }];
@@ -105,8 +109,8 @@ export class WorkerPool implements Instance {
     return {
       type: "serve",
       settings: this.#settings,
-      keys: this.#keys,
-      version: this.#keysVersion,
+      secrets: this.#secrets,
+      version: this.#secretsVersion,
     };
   }
 
@@ -133,7 +137,7 @@ export class WorkerPool implements Instance {
       case "ready":
         this.#configure(worker);
         break;
-      case "keys_set":
+      case "secrets_set":
         this.#versions.set(worker, message.version);
         this.#resolveReloads();
         break;
@@ -165,11 +169,11 @@ export class WorkerPool implements Instance {
         send(each, { type: "report_samples" });
         return each.id;
       });
-    const text = await this.#metrics.read(ask, () => commonSamples(this.#keys, Date.now()));
+    const text = await this.#metrics.read(ask, () => commonSamples(this.#secrets, Date.now()));
     send(worker, { type: "metrics", text });
   }
 
-  /** Resolves the reloads whose keys every worker has. */
+  /** Resolves the reloads whose secrets every worker has. */
   #resolveReloads(): void {
     // Without workers, this is Infinity.
     const oldest = Math.min(...this.#versions.values());

@@ -1,6 +1,8 @@
 import { openApiText } from "../app.ts";
 import { formatKeyTable, keygen } from "../config/keygen.ts";
 import { isAppendedTo } from "../config/file.ts";
+import type { Secrets } from "../config/settings.ts";
+import { formatCertificate } from "../config/tls.ts";
 import { isWorker } from "./cluster.ts";
 import { textForOperator, EXIT_USAGE, exitWithMessage, exitWithOutput, Failure } from "./exit.ts";
 import { configure, serve } from "./lifecycle.ts";
@@ -39,7 +41,7 @@ async function runCommand([command, ...args]: readonly string[]): Promise<void> 
     case "--hints":
       return serve(true);
     case "keys":
-      return exitWithResult(formatKeyTable(configure(now).keys, now));
+      return exitWithResult(formatDates(configure(now).secrets, now));
     case "openapi":
       return exitWithResult(openApiText());
     case "sandbox":
@@ -47,6 +49,12 @@ async function runCommand([command, ...args]: readonly string[]): Promise<void> 
     default:
       throw new Failure(USAGE, EXIT_USAGE);
   }
+}
+
+/** Says what the keys are and how long they are valid, and the certificate. */
+function formatDates({ keys, tls }: Secrets, now: number): string {
+  const table = formatKeyTable(keys, now);
+  return tls === undefined ? table : `${table}\n${formatCertificate(tls, now)}`;
 }
 
 function exitWithResult(stdout: string): Promise<never> {

@@ -1,6 +1,6 @@
 import { parseEnv } from "node:util";
 
-import { shellWord } from "../auth/keygen-command.ts";
+import { shellWord } from "../keygen-command.ts";
 import { type KeySet, verifyKey } from "../auth/keys.ts";
 import { readRegularFile } from "../config/file.ts";
 import { printable } from "../config/reader.ts";
@@ -15,13 +15,14 @@ import { formatAddress } from "./listen-error.ts";
  */
 export function startupHint(
   { address, port }: ListenAddress,
-  { settings, keys, sandboxGrants }: Configuration,
+  { settings, secrets, sandboxGrants }: Configuration,
   now: number,
 ): string {
-  const origin = `http://${formatAddress(LOCAL_ADDRESSES[address] ?? address, port)}`;
+  const scheme = secrets.tls === undefined ? "http" : "https";
+  const origin = `${scheme}://${formatAddress(LOCAL_ADDRESSES[address] ?? address, port)}`;
   const documentation = settings.docs ? `, with its documentation at ${origin}/docs` : "";
   const place = `Listening on ${origin}${documentation}.`;
-  const keyCommand = findKeyCommand(sandboxGrants.files, keys, now);
+  const keyCommand = findKeyCommand(sandboxGrants.files, secrets.keys, now);
   if (keyCommand === undefined) {
     const remedy = `To try it, call ${origin}/process with a key in the header field X-API-Key.`;
     return `\n  ${place}\n  ${remedy}\n\n`;

@@ -1,10 +1,11 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Server as TlsServer } from "node:tls";
 
 import { createRoutes } from "../app.ts";
-import type { KeySet } from "../auth/keys.ts";
-import type { Settings } from "../config/settings.ts";
+import type { Secrets, Settings } from "../config/settings.ts";
+import { secureContextOptions, type TlsPair, tlsServerOptions } from "../config/tls-context.ts";
 import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import { formatMetrics, type Samples } from "../metrics-text.ts";
@@ -25,8 +26,11 @@ export interface ListenAddress {
 export interface Instance {
   /** Starts listening. Rejects with a Failure if it can't. */
   listen(): Promise<ListenAddress>;
-  /** Replaces the keys. Resolves when no process accepts the old ones any more. */
-  setKeys(keys: KeySet): Promise<void>;
+  /**
+   * Replaces keys, certificate and private key. Resolves when no process uses the old ones for
+   * anything that begins. TLS can be neither switched on nor off.
+   */
+  setSecrets(secrets: Secrets): Promise<void>;
   /** Drains. Resolves to the exit code: 1 if SHUTDOWN_TIMEOUT_MS cut off what was in progress. */
   stop(): Promise<number>;
 }
@@ -43,14 +47,15 @@ export interface LocalInstance extends Instance {
  */
 export function createInstance(
   settings: Settings,
-  keys: KeySet,
+  secrets: Secrets,
   log: Log,
   readMetrics?: MetricsReader,
 ): LocalInstance {
-  const keyring = { current: keys };
+  const keyring = { current: secrets.keys };
+  let current = secrets;
   const metrics = settings.metrics ? new ProcessMetrics(log) : undefined;
   const samples = (): Samples | undefined => metrics?.samples(service);
-  const readOwn = (): string => formatOwn(keyring.current, samples());
+  const readOwn = (): string => formatOwn(current, samples());
   const routes = createRoutes({
     keyring,
     isDraining: () => service.connections.isDraining,
@@ -59,12 +64,16 @@ export function createInstance(
     readMetrics: metrics && (readMetrics ?? readOwn),
   });
   const events = metrics === undefined ? log : { ...log, response: metrics.response };
-  const service: Service = createService(routes, settings, events);
+  const service: Service = createService(routes, settings, events, {
+    tls: secrets.tls && tlsServerOptions(secrets.tls, settings.headersTimeoutMs),
+  });
   logServerProblems(service.server, log);
   return {
     listen: () => listen(service.server, settings.host, settings.port),
-    setKeys: async (current) => {
-      keyring.current = current;
+    setSecrets: async ({ keys, tls }) => {
+      if (tls !== undefined) setSecureContext(service.server, tls);
+      keyring.current = keys;
+      current = { keys, tls };
     },
     stop: () => stop(service, settings),
     samples,
@@ -72,11 +81,16 @@ export function createInstance(
 }
 
 /** The text of the metrics if this is the only process. */
-function formatOwn(keys: KeySet, samples: Samples = new Map()): string {
-  return formatMetrics([{ samples }, { samples: commonSamples(keys, Date.now()) }]);
+function formatOwn(secrets: Secrets, samples: Samples = new Map()): string {
+  return formatMetrics([{ samples }, { samples: commonSamples(secrets, Date.now()) }]);
 }
 
-/** Logs why connections are closed as soon as they are accepted: each cause once a second. */
+/** Connections that begin from now on use another pair. Open ones go on with theirs. */
+function setSecureContext(server: Server, pair: TlsPair): void {
+  (server as unknown as TlsServer).setSecureContext(secureContextOptions(pair));
+}
+
+/** Logs why connections are closed before they have sent a request: each cause once a second. */
 function logServerProblems(server: Server, log: Log): void {
   const onDrop = createThrottle((_connection: unknown, count) => {
     const message = `MAX_CONNECTIONS (${server.maxConnections}) are open: new ones are closed`;
@@ -84,6 +98,13 @@ function logServerProblems(server: Server, log: Log): void {
   });
   const onError = createThrottle((error: Error, count) => {
     log.event("error", "error", { stack: error.stack, count });
+  });
+  const onFailedHandshake = createThrottle((code: string, count) => {
+    log.event("info", "handshake_failed", { code, count });
+  });
+  server.on("tlsClientError", ({ code = "" }: NodeJS.ErrnoException) => {
+    // A client that goes away has its reasons.
+    if (code !== "ECONNRESET") onFailedHandshake(code);
   });
   server.on("drop", onDrop);
   server.once("listening", () => {

@@ -1,3 +1,4 @@
+import { formatDate } from "../auth/keys.ts";
 import {
   type Configuration,
   type Occasion,
@@ -9,7 +10,7 @@ import { isForeignWorker, WorkerPool } from "./cluster.ts";
 import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
-import { KeyWatch } from "./key-watch.ts";
+import { ExpiryWatch } from "./expiry-watch.ts";
 import { createLogSink } from "./log-sink.ts";
 import { nodeVersionProblem } from "./node-version.ts";
 import { Shutdown } from "./shutdown.ts";
@@ -35,7 +36,7 @@ export function configure(now: number, occasion: Occasion = { reload: false }): 
 export async function serve(showHint: boolean): Promise<void> {
   const now = Date.now();
   const configuration = configure(now);
-  const { settings, keys, warnings } = configuration;
+  const { settings, secrets, warnings } = configuration;
   const hasWorkers = settings.workers > 1;
   const { logLevel, trustedProxies } = settings;
   const maxWriteLength = hasWorkers ? PIPE_BUF : undefined;
@@ -49,7 +50,7 @@ export async function serve(showHint: boolean): Promise<void> {
     () => shutdown.begin(),
     () => process.exit(1),
   );
-  const watch = new KeyWatch(keys, now, log);
+  const watch = new ExpiryWatch(secrets, now, log);
   watch.start();
   handleReloads(instance, watch, log);
   const listenAddress = await instance.listen();
@@ -75,24 +76,29 @@ function workingDirectory(): string {
 }
 
 function createInstanceOrPool(configuration: Configuration, log: Log): Instance {
-  const { settings, keys, sandboxGrants } = configuration;
-  if (settings.workers === 1) return createInstance(settings, keys, log);
+  const { settings, secrets, sandboxGrants } = configuration;
+  if (settings.workers === 1) return createInstance(settings, secrets, log);
   // In node:cluster, a worker can't have workers.
   if (isForeignWorker) {
     throw new Failure("WORKERS: must be 1 under another program's cluster", EXIT_CONFIG);
   }
-  return new WorkerPool(settings, keys, sandboxGrants, log);
+  return new WorkerPool(settings, secrets, sandboxGrants, log);
 }
 
-/** SIGHUP reads the keys again. With any problem, the old ones stay. */
-function handleReloads(instance: Instance, watch: KeyWatch, log: Log): void {
+/** SIGHUP reads keys, certificate and private key again. With any problem, the old ones stay. */
+function handleReloads(instance: Instance, watch: ExpiryWatch, log: Log): void {
   const reload = async (): Promise<void> => {
     const now = Date.now();
-    const { keys, warnings } = configure(now, { reload: true });
+    const { secrets, warnings } = configure(now, { reload: true });
+    const { keys, tls } = secrets;
+    if ((tls === undefined) !== (watch.secrets.tls === undefined)) {
+      throw new Failure("TLS_CERT_FILE, TLS_KEY_FILE: restart the service to switch TLS on or off");
+    }
     log.warn(warnings);
-    watch.setKeys(keys, now);
-    await instance.setKeys(keys);
-    log.event("info", "keys_reloaded", { keys: keys.length });
+    watch.setSecrets(secrets, now);
+    await instance.setSecrets(secrets);
+    const certificate = tls && { certificate_expires: formatDate(tls.expires) };
+    log.event("info", "keys_reloaded", { keys: keys.length, ...certificate });
   };
   const onError = (error: unknown): void => {
     if (!(error instanceof Failure)) log.error(error);

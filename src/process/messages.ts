@@ -1,13 +1,12 @@
-import type { KeySet } from "../auth/keys.ts";
-import type { Settings } from "../config/settings.ts";
+import type { Secrets, Settings } from "../config/settings.ts";
 import { isSamples, type Samples } from "../metrics-text.ts";
 
-/** From the primary to a worker: what to serve with from now on. The keys are hashes. */
+/** From the primary to a worker: what to serve with from now on. The API keys are hashes. */
 export interface ServeMessage {
   readonly type: "serve";
   readonly settings: Settings;
-  readonly keys: KeySet;
-  /** Grows with each change of the keys. */
+  readonly secrets: Secrets;
+  /** Grows with each change of the secrets. */
   readonly version: number;
 }
 
@@ -24,8 +23,8 @@ export type PrimaryMessage =
 export type WorkerMessage =
   /** It can receive messages. */
   | { readonly type: "ready" }
-  /** It accepts the keys of this version, and no others. */
-  | { readonly type: "keys_set"; readonly version: number }
+  /** It uses the secrets of this version, and no others. */
+  | { readonly type: "secrets_set"; readonly version: number }
   /** What it counts and measures, at this moment. */
   | { readonly type: "samples"; readonly samples: Samples }
   /** Someone has asked it for the metrics of all workers. */
@@ -47,7 +46,7 @@ export function isWorkerMessage(message: unknown): message is WorkerMessage {
       return true;
     case "samples":
       return isSamples((message as { samples?: unknown }).samples);
-    case "keys_set":
+    case "secrets_set":
       return typeof (message as { version?: unknown }).version === "number";
     case "failed":
       return typeof (message as { reason?: unknown }).reason === "string";

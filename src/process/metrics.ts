@@ -1,4 +1,4 @@
-import type { KeySet } from "../auth/keys.ts";
+import type { Secrets } from "../config/settings.ts";
 import { API_VERSION } from "../docs/base.ts";
 import type { RequestRecord } from "../http/exchange.ts";
 import type { Service } from "../http/server.ts";
@@ -57,7 +57,7 @@ export class ProcessMetrics {
 }
 
 /** What all processes have in common at `now`, in ms since the epoch. */
-export function commonSamples(keys: KeySet, now: number): Samples {
+export function commonSamples({ keys, tls }: Secrets, now: number): Samples {
   const samples = new Map([
     [series("api_info", { version: API_VERSION, node: process.version }), 1],
   ]);
@@ -68,6 +68,9 @@ export function commonSamples(keys: KeySet, now: number): Samples {
       series("api_key_expiry_seconds", { key: name, hash: digits }),
       (expires - now) / 1000,
     );
+  }
+  if (tls !== undefined) {
+    samples.set(series("api_certificate_expiry_seconds"), (tls.expires - now) / 1000);
   }
   return samples;
 }

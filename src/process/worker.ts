@@ -55,12 +55,12 @@ class PoolWorker {
     }
   }
 
-  /** Serves with a message's settings and keys. After the first message, only the keys count. */
+  /** Serves with a message's settings and secrets. After the first, only the secrets count. */
   async #serve(message: ServeMessage): Promise<void> {
     try {
       if (this.#instance === undefined) await this.#start(message);
-      else await this.#instance.setKeys(message.keys);
-      report({ type: "keys_set", version: message.version });
+      else await this.#instance.setSecrets(message.secrets);
+      report({ type: "secrets_set", version: message.version });
     } catch (error) {
       report({ type: "failed", reason: textForOperator(error) }, () => process.exit(1));
     }
@@ -77,10 +77,10 @@ class PoolWorker {
     this.#shutdown?.begin();
   }
 
-  async #start({ settings, keys }: ServeMessage): Promise<void> {
+  async #start({ settings, secrets }: ServeMessage): Promise<void> {
     const { logLevel, trustedProxies } = settings;
     const log = createLog(logLevel, createLogSink(), { maxWriteLength: PIPE_BUF, trustedProxies });
-    this.#instance = createInstance(settings, keys, log, this.#readMetrics);
+    this.#instance = createInstance(settings, secrets, log, this.#readMetrics);
     this.#shutdown = new Shutdown(this.#instance, log);
     this.#shutdown.handleUncaughtErrors();
     await this.#instance.listen();

@@ -10,12 +10,14 @@ import {
   keySetOf,
   keyState,
   keyWarnings,
+  verifyKey,
+} from "../../src/auth/keys.ts";
+import {
   PLACEHOLDER_KEY,
   plaintextKeyProblem,
-  verifyKey,
   weaknessOf,
-} from "../../src/auth/keys.ts";
-import { KEYGEN } from "../../src/auth/keygen-command.ts";
+} from "../../src/config/plaintext-key.ts";
+import { KEYGEN } from "../../src/keygen-command.ts";
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { countCalls } from "../support/crypto-calls.ts";
 

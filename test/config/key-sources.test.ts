@@ -5,8 +5,9 @@ import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 
-import { KEYGEN } from "../../src/auth/keygen-command.ts";
-import { type KeySet, PLACEHOLDER_KEY, verifyKey } from "../../src/auth/keys.ts";
+import { KEYGEN } from "../../src/keygen-command.ts";
+import { type KeySet, verifyKey } from "../../src/auth/keys.ts";
+import { PLACEHOLDER_KEY } from "../../src/config/plaintext-key.ts";
 import { readKeys } from "../../src/config/key-sources.ts";
 import {
   formatProblem,

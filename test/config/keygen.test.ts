@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { formatKeyTable, keygen } from "../../src/config/keygen.ts";
-import { type KeySet, keySetOf, keyState, verifyKey, weaknessOf } from "../../src/auth/keys.ts";
+import { type KeySet, keySetOf, keyState, verifyKey } from "../../src/auth/keys.ts";
+import { weaknessOf } from "../../src/config/plaintext-key.ts";
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { parseDotenv } from "../../src/config/dotenv.ts";
 

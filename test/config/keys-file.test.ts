@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 
 import { formatDate, type KeySet, keySetOf, verifyKey } from "../../src/auth/keys.ts";
-import { KEYGEN } from "../../src/auth/keygen-command.ts";
+import { KEYGEN } from "../../src/keygen-command.ts";
 import { KEY_NAME, type KeysFile, parseKeysFile } from "../../src/config/keys-file.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");

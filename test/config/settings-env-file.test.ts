@@ -97,8 +97,8 @@ const READABLE: readonly (readonly [what: string, envFile: string])[] = [
 
 for (const [what, envFile] of READABLE) {
   test(`a .env with ${what} has the same key and port as without`, (t) => {
-    const { settings, keys } = readConfiguration({}, directoryWith(t, envFile), NOW);
-    assert.deepEqual([settings.port, keys], [1, configurationOf(t, {}).keys]);
+    const { settings, secrets } = readConfiguration({}, directoryWith(t, envFile), NOW);
+    assert.deepEqual([settings.port, secrets], [1, configurationOf(t, {}).secrets]);
   });
 }
 

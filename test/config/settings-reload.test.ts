@@ -42,7 +42,7 @@ test("on reload, keys that have expired are still part of the set and of the war
   const directory = tempDirectory(t, { keys });
   const configuration = reload(directory, { SERVICE_API_KEYS_FILE: "keys" });
   assert.deepEqual(
-    configuration.keys.map(({ name }) => name),
+    configuration.secrets.keys.map(({ name }) => name),
     ["ci"],
   );
   assert.deepEqual(configuration.warnings, [

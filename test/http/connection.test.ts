@@ -8,10 +8,23 @@ import { describe, test } from "node:test";
 import { MemoryBudget } from "../../src/http/budget.ts";
 import { Connection, type Pending, type SweepPolicy } from "../../src/http/connection.ts";
 
+/** As much of a parser as a connection uses. */
+class FakeParser {
+  isPaused = false;
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+}
+
 /** As much of a socket as a connection uses. */
 class FakeSocket extends EventEmitter {
   readonly remoteAddress = "127.0.0.1";
-  readonly parser = { resume: (): void => {} };
+  readonly parser = new FakeParser();
   /** What the parser gets after it has stopped. */
   readonly parsed: string[] = [];
   /** What was written to the client. */
@@ -113,14 +126,20 @@ const MAX_OPEN = 64;
 /** A connection with as many open requests as may be, which holds back these bytes. */
 function holdBack(text: string): Fakes {
   const fakes = connect(largeBudget(), MAX_OPEN);
-  fakes.connection.holdBack(Buffer.from(text), 0);
+  stopWithin(fakes.connection, Buffer.from(text), 0);
   return fakes;
+}
+
+/** The parser is told to stop, and does so at `bytesParsed` in the bytes. */
+function stopWithin(connection: Connection, bytes: Buffer, bytesParsed: number): void {
+  assert.equal(connection.mustStop(), true);
+  connection.holdBack(bytes, bytesParsed);
 }
 
 describe("bytes that are held back behind 64 requests", () => {
   test("are read on when the request before the latest has its response", () => {
     const { socket, connection, pendings } = connect(largeBudget(), MAX_OPEN);
-    connection.holdBack(Buffer.from("abc"), 1);
+    stopWithin(connection, Buffer.from("abc"), 1);
     assert.equal(socket.isPaused, true);
     for (const pending of pendings.filter((_, index) => index !== MAX_OPEN - 2)) pending.close();
     assert.deepEqual(socket.parsed, []);
@@ -130,8 +149,9 @@ describe("bytes that are held back behind 64 requests", () => {
 
   test("are read on in their order with those read before the pause took effect", () => {
     const { socket, connection, pendings } = holdBack("abc");
-    connection.holdBack(Buffer.from("def"), 0);
-    connection.holdBack(Buffer.from("g"), 0);
+    // Where it has stopped in the bytes before says nothing about these.
+    connection.holdBack(Buffer.from("def"), 1);
+    connection.holdBack(Buffer.from("g"), 1);
     pendings.at(-2)?.close();
     assert.deepEqual(socket.parsed, ["abcdefg"]);
   });
@@ -143,7 +163,7 @@ describe("bytes that are held back behind 64 requests", () => {
       // As node:http does when a request has its response.
       socket.resume();
       isPausedWhileParsing = socket.isPaused;
-      connection.holdBack(bytes, 1);
+      stopWithin(connection, bytes, 1);
     });
     pendings.at(-2)?.close();
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], true]);
@@ -194,13 +214,13 @@ describe("bytes that are held back behind 64 requests", () => {
   });
 
   test("mean that no request is the latest", () => {
-    const { connection, pendings } = connect(largeBudget(), 2);
-    const [first, second] = pendings as [FakePending, FakePending];
-    assert.deepEqual([connection.isLatest(first), connection.isLatest(second)], [false, true]);
-    connection.holdBack(Buffer.from("abc"), 3);
-    assert.equal(connection.isLatest(second), true, "none are held back");
+    const { connection, pendings } = connect(largeBudget(), 4);
+    const [first, last] = [pendings[0], pendings[3]] as [FakePending, FakePending];
+    assert.deepEqual([connection.isLatest(first), connection.isLatest(last)], [false, true]);
+    stopWithin(connection, Buffer.from("abc"), 3);
+    assert.equal(connection.isLatest(last), true, "none are held back");
     connection.holdBack(Buffer.from("abc"), 0);
-    assert.equal(connection.isLatest(second), false);
+    assert.equal(connection.isLatest(last), false);
   });
 
   test("are ignored behind a response that closes the connection", () => {
@@ -226,7 +246,7 @@ describe("bytes that are held back behind 64 requests", () => {
 describe("bytes that are held back behind fewer requests", () => {
   test("are read on in the next turn", async () => {
     const { socket, connection } = connect(largeBudget(), 8);
-    connection.holdBack(Buffer.from("abc"), 1);
+    stopWithin(connection, Buffer.from("abc"), 1);
     assert.deepEqual([socket.parsed, socket.isPaused], [[], true]);
     await nextTurn();
     assert.deepEqual([socket.parsed, socket.isPaused], [["bc"], false]);
@@ -241,13 +261,33 @@ describe("bytes that are held back behind fewer requests", () => {
   });
 });
 
+describe("bytes that a parser which node:http has paused was not given", () => {
+  for (const requests of [1, 2, MAX_OPEN - 1]) {
+    test(`behind ${requests} are read on when the client reads`, async () => {
+      const { socket, connection } = connect(largeBudget(), requests);
+      Object.assign(socket, { _paused: true });
+      connection.holdBack(Buffer.from("abc"), 1);
+      connection.holdBack(Buffer.from("d"), 1);
+      await nextTurn();
+      assert.deepEqual([socket.parsed, socket.isPaused], [[], true]);
+      Object.assign(socket, { _paused: false });
+      socket.parser.isPaused = false;
+      socket.resume();
+      assert.equal(socket.parser.isPaused, true, "what comes next must not overtake them");
+      await nextTurn();
+      assert.deepEqual([socket.parsed, socket.isPaused], [["abcd"], false]);
+      assert.equal(socket.parser.isPaused, false);
+    });
+  }
+});
+
 describe("the budget of a connection", () => {
   test("is not touched by a request that no other precedes", () => {
     const { socket, connection } = connect(new MemoryBudget(0), 1);
     assert.equal(socket.destroyed, false);
     connection.add(new FakePending());
     assert.deepEqual(
-      [socket.destroyed, connection.isClosing, connection.mustStop],
+      [socket.destroyed, connection.isClosing, connection.mustStop()],
       [true, true, true],
     );
   });
@@ -269,7 +309,7 @@ describe("the budget of a connection", () => {
   test("counts bytes that are held back, until they are read", async () => {
     const budget = new MemoryBudget(8192 + 10);
     const { socket, connection } = connect(budget, 2);
-    connection.holdBack(Buffer.from("0123456789abc"), 3);
+    connection.holdBack(Buffer.from("0123456789"), 3);
     assert.deepEqual([socket.destroyed, budget.has(1)], [false, false]);
     await nextTurn();
     assert.deepEqual([budget.has(10), budget.has(11)], [true, false]);
@@ -291,21 +331,21 @@ describe("the budget of a connection", () => {
 
 test("a connection forgets requests in their order, when they are complete and written", () => {
   const { connection, pendings } = connect(largeBudget(), MAX_OPEN);
-  assert.equal(connection.mustStop, true);
+  assert.equal(connection.mustStop(), true);
   pendings[1]?.finish(connection);
-  assert.equal(connection.mustStop, true);
+  assert.equal(connection.mustStop(), true);
   const [first] = pendings as [FakePending];
   first.hasEnded = true;
-  assert.equal(connection.mustStop, true, "its response is not written yet");
+  assert.equal(connection.mustStop(), true, "its response is not written yet");
   first.finish();
   Object.assign(first.request, { complete: false });
-  assert.equal(connection.mustStop, true, "its body is still arriving");
+  assert.equal(connection.mustStop(), true, "its body is still arriving");
   Object.assign(first.request, { complete: true });
-  assert.equal(connection.mustStop, false);
+  assert.equal(connection.mustStop(), false);
   connection.add(new FakePending());
-  assert.equal(connection.mustStop, false);
+  assert.equal(connection.mustStop(), false);
   connection.add(new FakePending());
-  assert.equal(connection.mustStop, true);
+  assert.equal(connection.mustStop(), true);
 });
 
 test("the parser must stop behind each fourth request, but not before a last one's body", () => {
@@ -313,16 +353,16 @@ test("the parser must stop behind each fourth request, but not before a last one
   const stops: number[] = [];
   for (let count = 1; count <= MAX_OPEN; count += 1) {
     connection.add(new FakePending());
-    if (connection.mustStop) stops.push(count);
+    if (connection.mustStop()) stops.push(count);
   }
   assert.deepEqual(
     stops,
     Array.from({ length: 16 }, (_, index) => 4 * (index + 1)),
   );
   connection.closeAfterResponse();
-  assert.equal(connection.mustStop, false);
+  assert.equal(connection.mustStop(), false);
   socket.destroy();
-  assert.equal(connection.mustStop, true);
+  assert.equal(connection.mustStop(), true);
 });
 
 test("an idle connection stays for its time while draining, but not past the deadline", () => {

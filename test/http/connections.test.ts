@@ -6,6 +6,7 @@ import { exchange, open, openMany, request, statusOf } from "../support/client.t
 import { lines, postEcho } from "../support/requests.ts";
 import { connectionCount } from "../support/server.ts";
 import { HEALTH, serveSlow, SLOW } from "../support/slow-service.ts";
+import { CONNECTION } from "../support/transport.ts";
 import { until } from "../support/wait.ts";
 
 describe("requests in flight", () => {
@@ -90,9 +91,11 @@ describe("connections", () => {
   test("are forgotten when they close, however they do", async (t) => {
     const { service, port } = await serveSlow(t);
     const sockets: Socket[] = [];
-    service.server.on("connection", (socket) => sockets.push(socket));
-    (await open(port)).socket.destroy();
-    (await open(port, HEALTH)).socket.resetAndDestroy();
+    service.server.on(CONNECTION, (socket) => sockets.push(socket));
+    const [first, second] = [await open(port), await open(port, HEALTH)];
+    await until(() => sockets.length === 2, "two connections");
+    first.socket.destroy();
+    second.socket.resetAndDestroy();
     await exchange(port, "garbage\r\n\r\n", { close: true });
     await exchange(port, HEALTH);
     const isEmpty = async (): Promise<boolean> => (await connectionCount(service.server)) === 0;

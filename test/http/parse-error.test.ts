@@ -9,6 +9,7 @@ import { type Client, exchange, open } from "../support/client.ts";
 import { get, lines, postEcho } from "../support/requests.ts";
 import { suiteScope } from "../support/scope.ts";
 import { echo, serveFor, type TestService } from "../support/server.ts";
+import { CONNECTION } from "../support/transport.ts";
 import { until } from "../support/wait.ts";
 
 /** An error of the parser that stopped at an offset of what it had read last. */
@@ -162,7 +163,7 @@ async function sendInParts(
   { server, port }: TestService,
   parts: readonly (string | Buffer)[],
 ): Promise<Client> {
-  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const accepted = new Promise<Socket>((resolve) => server.once(CONNECTION, resolve));
   const client = await open(port);
   client.socket.setNoDelay(true);
   const socket = await accepted;
@@ -268,7 +269,7 @@ describe("a bad request line", () => {
   test("and bytes that follow it get no second response, and are not read for ever", async () => {
     const before = service.records.length;
     const accepted = new Promise<Socket>((resolve) => {
-      service.server.once("connection", resolve);
+      service.server.once(CONNECTION, resolve);
     });
     const client = await open(service.port, "F@O\r\n", { allowHalfOpen: true });
     const socket = await accepted;

@@ -10,6 +10,7 @@ import { type Client, exchange, open, type RawResponse } from "../support/client
 import { get, lines, post, postChunks, postEcho } from "../support/requests.ts";
 import type { Scope } from "../support/scope.ts";
 import { anything, connectionCount, echo, serveFor, type TestService } from "../support/server.ts";
+import { CONNECTION } from "../support/transport.ts";
 import { until } from "../support/wait.ts";
 
 /** How many requests of one connection may be open at once. */
@@ -122,7 +123,7 @@ describe("requests that are pipelined", () => {
   test("those past 64 are not read from the socket", async (t) => {
     const service = await serveGated(t);
     const sockets: Socket[] = [];
-    service.server.on("connection", (socket) => sockets.push(socket));
+    service.server.on(CONNECTION, (socket) => sockets.push(socket));
     const request = get("/gated", [`A: ${"a".repeat(1000)}`]);
     const client = await open(service.port, request.repeat(1000));
     await until(() => service.contexts.length === MAX_OPEN, "64 open requests");

@@ -8,6 +8,7 @@ import { exchange, open, type RawResponse, request, statusOf } from "../support/
 import { get, head, lines, postChunks, postEcho } from "../support/requests.ts";
 import { suiteScope } from "../support/scope.ts";
 import { echo, serveFor, type TestService } from "../support/server.ts";
+import { USES_TLS } from "../support/transport.ts";
 
 const GET = get("/");
 
@@ -119,6 +120,7 @@ describe("responses", { concurrency: 8 }, () => {
       "content-security-policy",
       "content-type",
       "date",
+      ...(USES_TLS ? ["strict-transport-security"] : []),
       "x-content-type-options",
       "x-request-id",
     ]);

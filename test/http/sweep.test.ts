@@ -7,6 +7,7 @@ import { route } from "../../src/http/route.ts";
 import { type Client, open } from "../support/client.ts";
 import { get, postEcho } from "../support/requests.ts";
 import { connectionCount, echo, serveFor, type TestService } from "../support/server.ts";
+import { CONNECTION } from "../support/transport.ts";
 import { until } from "../support/wait.ts";
 
 /** The time of performance.now(), which stands still unless a test moves it. */
@@ -45,7 +46,7 @@ async function serveSwept(t: TestContext): Promise<Swept> {
   const fine = route({ method: "GET", path: "/", handler: () => json(200, null) });
   const service = await serveFor(t, [echo, stuck, fine]);
   const sockets: Socket[] = [];
-  service.server.on("connection", (socket) => sockets.push(socket));
+  service.server.on(CONNECTION, (socket) => sockets.push(socket));
   const connect = async (bytes: string | Buffer = ""): Promise<Pair> => {
     const count = sockets.length;
     const client = await open(service.port, bytes);

@@ -9,6 +9,7 @@ import { type Client, open } from "../support/client.ts";
 import { get, postChunks, postEcho } from "../support/requests.ts";
 import { suiteScope } from "../support/scope.ts";
 import { connectionCount, echo, serveFor, type TestService } from "../support/server.ts";
+import { CONNECTION } from "../support/transport.ts";
 import { until } from "../support/wait.ts";
 
 describe("time limits", { concurrency: 8 }, () => {
@@ -99,7 +100,7 @@ interface Idle {
 async function startIdle(t: TestContext, limits: Partial<Limits> = {}): Promise<Idle> {
   const service = await serveFor(t, [echo], limits);
   const sockets: Socket[] = [];
-  service.server.on("connection", (socket) => sockets.push(socket));
+  service.server.on(CONNECTION, (socket) => sockets.push(socket));
   const client = await open(service.port, postEcho("1"));
   const [response] = await client.untilResponses();
   assert.equal(response?.headers["connection"], "keep-alive");

@@ -19,7 +19,7 @@ interface Unread {
 /** A client that asks for 16 MiB and does not read them. */
 async function openUnread(t: TestContext, requestTimeoutMs: number): Promise<Unread> {
   const large = route({ method: "GET", path: "/large", handler: () => json(200, LARGE) });
-  const service = await serveFor(t, [large], { headersTimeoutMs: 1, requestTimeoutMs });
+  const service = await serveFor(t, [large], { requestTimeoutMs });
   const client = await open(service.port);
   client.socket.pause();
   client.send(get("/large"));

@@ -26,8 +26,8 @@ const STRANGE: readonly unknown[] = [
   [],
   {},
   { type: "other" },
-  { type: "keys_set" },
-  { type: "keys_set", version: "1" },
+  { type: "secrets_set" },
+  { type: "secrets_set", version: "1" },
   { type: "failed" },
   { type: "failed", reason: 1 },
   { type: "samples" },
@@ -38,7 +38,7 @@ test("a message is told from a library's by its shape", () => {
   assert.deepEqual(STRANGE.filter(isWorkerMessage), []);
   assert.deepEqual(STRANGE.filter(isPrimaryMessage), []);
   assert.ok(isWorkerMessage({ type: "ready" }));
-  assert.ok(isWorkerMessage({ type: "keys_set", version: 2 }));
+  assert.ok(isWorkerMessage({ type: "secrets_set", version: 2 }));
   assert.ok(isWorkerMessage({ type: "failed", reason: "x" }));
   assert.ok(isWorkerMessage({ type: "metrics_wanted" }));
   assert.ok(isWorkerMessage({ type: "samples", samples: new Map([["api_connections", 1]]) }));

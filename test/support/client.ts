@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 
 import { get } from "./requests.ts";
+import { connect } from "./transport.ts";
 
 /** One parsed response. */
 export interface RawResponse {
@@ -119,12 +120,11 @@ export function open(
 ): Promise<Client> {
   return new Promise((resolve) => {
     // An open connection must not keep the process of a failed test from ending.
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen }).unref();
-    const client = new Client(socket, isHead);
-    socket.on("connect", () => {
+    const socket = connect({ port, allowHalfOpen }, () => {
       if (first.length > 0) client.send(first);
       resolve(client);
-    });
+    }).unref();
+    const client = new Client(socket, isHead);
     socket.on("close", () => resolve(client));
   });
 }

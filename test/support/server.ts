@@ -13,7 +13,10 @@ import {
   type ServiceOptions,
 } from "../../src/http/server.ts";
 import { watchResponses } from "./declared.ts";
+import type { TlsOptions } from "node:tls";
+import { tlsServerOptions } from "../../src/config/tls-context.ts";
 import type { Scope } from "./scope.ts";
+import { CONNECTION, testCertificate, USES_TLS } from "./transport.ts";
 
 /** A service in this process. */
 export interface TestService extends Service {
@@ -61,7 +64,7 @@ export async function serveFor(
       response: (record) => records.push(record),
       error: (error, requestId) => failures.push({ error, requestId }),
     },
-    options,
+    USES_TLS ? { ...options, tls: tlsOptions(limits) } : options,
   );
   const { server } = service;
   scope.after(() => {
@@ -70,10 +73,15 @@ export async function serveFor(
     assert.deepEqual(watched.problems, []);
   });
   // A lingering connection must not keep the process from ending.
-  server.on("connection", (socket: Socket) => socket.unref());
+  server.on(CONNECTION, (socket: Socket) => socket.unref());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return { ...service, port, records, failures };
+}
+
+function tlsOptions({ headersTimeoutMs = LIMITS.headersTimeoutMs }: Partial<Limits>): TlsOptions {
+  const { cert, key } = testCertificate();
+  return tlsServerOptions({ certificates: cert, privateKey: key }, headersTimeoutMs);
 }
 
 /** How many connections a server has. */

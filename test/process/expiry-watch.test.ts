@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { createKey, DAY_MS, type Key } from "../../src/auth/keys.ts";
 import type { Log } from "../../src/log.ts";
-import { KeyWatch } from "../../src/process/key-watch.ts";
+import { ExpiryWatch } from "../../src/process/expiry-watch.ts";
 
 const START = Date.parse("2027-01-01T00:00:00Z");
 
@@ -27,7 +27,11 @@ function keyOf(name: string, afterMs: number): Key {
 describe("a watch on keys", () => {
   test("logs each key that expires, once, and how many are left", () => {
     const { log, lines } = createRecorder();
-    const watch = new KeyWatch([keyOf("a", 1000), keyOf("b", 3000), keyOf("c", 3000)], START, log);
+    const watch = new ExpiryWatch(
+      { keys: [keyOf("a", 1000), keyOf("b", 3000), keyOf("c", 3000)], tls: undefined },
+      START,
+      log,
+    );
     watch.check(START + 999);
     assert.deepEqual(lines, []);
     watch.check(START + 1000);
@@ -41,31 +45,35 @@ describe("a watch on keys", () => {
 
   test("does not log a key that had expired when it was read", () => {
     const { log, lines } = createRecorder();
-    const watch = new KeyWatch([keyOf("a", 0)], START, log);
+    const watch = new ExpiryWatch({ keys: [keyOf("a", 0)], tls: undefined }, START, log);
     watch.check(START + 1000);
-    watch.setKeys([keyOf("b", 1500)], START + 1500);
+    watch.setSecrets({ keys: [keyOf("b", 1500)], tls: undefined }, START + 1500);
     watch.check(START + 2000);
     assert.deepEqual(lines, []);
   });
 
   test("logs a key that expires just before it is replaced, and then its successor", () => {
     const { log, lines } = createRecorder();
-    const watch = new KeyWatch([keyOf("a", 1000)], START, log);
-    watch.setKeys([keyOf("b", 3000)], START + 2000);
+    const watch = new ExpiryWatch({ keys: [keyOf("a", 1000)], tls: undefined }, START, log);
+    watch.setSecrets({ keys: [keyOf("b", 3000)], tls: undefined }, START + 2000);
     watch.check(START + 3000);
     assert.deepEqual(lines, ["warn key_expired a 0", "warn key_expired b 0"]);
   });
 
   test("logs a key once, although the clock is set back", () => {
     const { log, lines } = createRecorder();
-    const watch = new KeyWatch([keyOf("a", 1000)], START, log);
+    const watch = new ExpiryWatch({ keys: [keyOf("a", 1000)], tls: undefined }, START, log);
     for (const time of [2000, 500, 2000]) watch.check(START + time);
     assert.equal(lines.length, 1);
   });
 
   test("warns once a day of keys that expire within 14 days", () => {
     const { log, lines } = createRecorder();
-    const watch = new KeyWatch([keyOf("a", 15.5 * DAY_MS), keyOf("b", 100 * DAY_MS)], START, log);
+    const watch = new ExpiryWatch(
+      { keys: [keyOf("a", 15.5 * DAY_MS), keyOf("b", 100 * DAY_MS)], tls: undefined },
+      START,
+      log,
+    );
     watch.check(START + DAY_MS);
     assert.deepEqual(lines, [], "15 days left");
     watch.check(START + 2 * DAY_MS - 1);
@@ -80,8 +88,8 @@ describe("a watch on keys", () => {
   test("counts the day from the last reload, which warns itself", () => {
     const { log, lines } = createRecorder();
     const keys = [keyOf("a", 10 * DAY_MS)];
-    const watch = new KeyWatch(keys, START, log);
-    watch.setKeys(keys, START + DAY_MS - 1);
+    const watch = new ExpiryWatch({ keys: keys, tls: undefined }, START, log);
+    watch.setSecrets({ keys: keys, tls: undefined }, START + DAY_MS - 1);
     watch.check(START + DAY_MS);
     assert.deepEqual(lines, []);
     watch.check(START + 2 * DAY_MS);

@@ -12,7 +12,7 @@ export const KEYGEN: string = `node ${shellWord(programPath())} keygen`;
 
 /** The program is compiled if this file is. */
 function programPath(): string {
-  const program = import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js";
+  const program = import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js";
   return fileURLToPath(new URL(program, import.meta.url));
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 
-import { KEYGEN, shellWord } from "../../src/auth/keygen-command.ts";
+import { KEYGEN, shellWord } from "../src/keygen-command.ts";
 
 test("the command names the program itself, by its absolute path", () => {
   const [, path = ""] = /^node (\/.*\/main\.[jt]s) keygen$/.exec(KEYGEN) ?? [];
