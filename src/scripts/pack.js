@@ -1,5 +1,5 @@
-// npm run pack: builds, makes the archive in dist/, and prints its SHA-256. The same sources give the
-// same bytes, so that an archive from elsewhere can be compared.
+// npm run pack: builds, makes the archive in dist/, and prints its SHA-256. The same sources give
+// the same bytes, so that an archive from elsewhere can be compared.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     scratch: { type: "string", default: "" },
     sample: { type: "string", default: "0" },
     folder: { type: "boolean", default: false },
+    own: { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
   },
   allowPositionals: true,
@@ -86,7 +87,9 @@ async function work(
   verdicts: Map<Mutant, Verdict>,
 ): Promise<void> {
   const { own, folder, others } = testsFor(lane, file);
-  const tests = values.folder ? [...own, ...folder] : [...own, ...folder, ...others];
+  const tests = [...own];
+  if (!values.own) tests.push(...folder);
+  if (!values.own && !values.folder) tests.push(...others);
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     if (isEquivalent(file, text, mutant)) {
       verdicts.set(mutant, "equivalent");

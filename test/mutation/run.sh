@@ -4,9 +4,10 @@
 # test notices. Needs Node 22.18 or later, and hours; TypeScript 5.9, whose API finds the places, is
 # installed into a temporary directory.
 #
-# usage: sh test/mutation/run.sh [--sample N] [--seed N] [--folder] [FILE…]
+# usage: sh test/mutation/run.sh [--sample N] [--seed N] [--own] [--folder] [FILE…]
 #   --sample N   only N changes of each file, chosen by the seed (1 without --seed)
-#   --folder     only the tests of the file's folder
+#   --own        only the tests that belong to the file
+#   --folder     only those, and the others of its folder
 set -eu
 cd "$(dirname "$0")/../.."
 scratch=$(mktemp -d)
