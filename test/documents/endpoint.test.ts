@@ -13,6 +13,7 @@ import { tempDirectory } from "../support/temp.ts";
 const LEFT_OUT = [
   "test/documents/",
   "test/examples/",
+  "test/client-address-proxies.test.ts",
   "test/docs/docs.test.ts",
   "test/docs/appearance.test.ts",
   "test/docs/copy.test.ts",
@@ -23,15 +24,15 @@ const LEFT_OUT = [
 const LIMIT_MS = 900_000;
 
 describe("Adding an endpoint, as in src/README.md", { skip: needsCompiler }, () => {
-  test("needs three blocks and a command, and all tests pass with them", async (t) => {
+  test("needs six blocks and a command, and all tests pass with them", async (t) => {
     const clone = tempDirectory(t);
     copyRepository(clone);
     const blocks = readDocument("src/README.md").blocks.filter(({ file }) => file !== "");
-    assert.equal(blocks.length, 3);
+    assert.equal(blocks.length, 6);
     for (const block of blocks) applyBlock(clone, block);
 
     const files = testFiles(clone, "test/").filter((path) => !isLeftOut(path));
-    assert.ok(files.includes("test/routes/reverse.test.ts"));
+    assert.ok(files.includes("test/routes/jobs.test.ts"));
     const compiled = files.map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
     const terminal = new Terminal(t, clone);
     const script = [
