@@ -3,6 +3,7 @@ import { after, describe, test } from "node:test";
 
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { ClientAddresses } from "../../src/client-address.ts";
+import type { parsePrivateKey } from "../../src/config/certificates.ts";
 import { readDotenv } from "../../src/config/dotenv.ts";
 import { readConfiguration } from "../../src/config/settings.ts";
 import { renderPage } from "../../src/docs/page.ts";
@@ -21,6 +22,7 @@ import { appRoutes, pipelineTarget, requestTarget } from "./http.ts";
 import { forwardedTarget, modelTarget, queryTarget, segmentTarget } from "./inputs.ts";
 import { bodyTarget, jsonTarget } from "./json.ts";
 import { entityTagTarget, logTarget, pageTarget, routeTarget } from "./pages.ts";
+import { pemTarget } from "./pem.ts";
 import { Random } from "./random.ts";
 import { FuzzFailure, runCase, type Target } from "./target.ts";
 import { createTargets } from "./targets.ts";
@@ -81,6 +83,7 @@ const FAULTS: readonly (readonly [fault: string, target: () => Target, message: 
   ],
   ["a query that keeps +", () => queryTarget(keepingPlus), /for/],
   ["a model that changes its values", () => modelTarget(changing), /not accepted again/],
+  ["a private key in a problem", () => pemTarget(quotingPem), /a key is in the output|one line/],
   ["work that grows with the square", () => jsonTarget(locateInEachPart), /blocks ran/],
 ];
 
@@ -199,6 +202,10 @@ const quotingKeys: typeof parseKeysFile = (bytes) => {
 const quotingSettings: typeof readConfiguration = (env, directory, now) => {
   const configuration = readConfiguration(env, directory, now);
   return { ...configuration, warnings: [JSON.stringify(env)] };
+};
+
+const quotingPem: typeof parsePrivateKey = (bytes) => {
+  return { kind: "problem", message: bytes.toString("latin1").replaceAll("\n", " ") };
 };
 
 function unescapeTags(page: string): string {

@@ -3,6 +3,7 @@ import { pipelineTarget, requestTarget } from "./http.ts";
 import { forwardedTarget, modelTarget, queryTarget, segmentTarget } from "./inputs.ts";
 import { bodyTarget, jsonTarget } from "./json.ts";
 import { entityTagTarget, logTarget, pageTarget, routeTarget } from "./pages.ts";
+import { pemTarget } from "./pem.ts";
 import type { Target } from "./target.ts";
 
 /** Everything that parses what strangers, or operators, write. */
@@ -21,6 +22,7 @@ export function createTargets(): Target[] {
     dotenvTarget(),
     keysFileTarget(),
     settingsTarget(),
+    pemTarget(),
     logTarget(),
     pageTarget(),
   ];
