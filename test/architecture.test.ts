@@ -50,6 +50,8 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
     ],
     "node:https": ["createServer"],
     "node:net": ["Server"],
+    // Node 20 writes the end of a response differently.
+    "node:process": ["versions"],
     "node:stream": ["Readable"],
     "node:timers/promises": ["setImmediate", "setTimeout"],
   },
