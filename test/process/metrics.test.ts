@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
+import { request as requestHttps } from "node:https";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
+import { makeCertificate } from "../support/certificates.ts";
 import { open, type RawResponse, request } from "../support/client.ts";
 import { childrenOf, kill, workersOf } from "../support/processes.ts";
 import { type Program, startProgram, type Variables } from "../support/program.ts";
@@ -176,6 +178,47 @@ describe("GET /metrics", () => {
     assert.match(series, /key="after"/);
   });
 });
+
+describe("with TLS, GET /metrics has the time until the certificate expires", () => {
+  for (const workers of ["1", "2"]) {
+    test(`also after a reload, with WORKERS=${workers}`, async (t) => {
+      const first = makeCertificate({ days: 100 });
+      const directory = tempDirectory(t, { "cert.pem": first.cert, "key.pem": first.key });
+      chmodSync(join(directory, "key.pem"), 0o600);
+      const program = await startProgram(t, {
+        ...ON,
+        WORKERS: workers,
+        TLS_CERT_FILE: join(directory, "cert.pem"),
+        TLS_KEY_FILE: join(directory, "key.pem"),
+      });
+      assert.equal(await certificateDays(program.port, first.cert), 100);
+      const second = makeCertificate({ days: 40 });
+      writeFileSync(join(directory, "cert.pem"), second.cert);
+      writeFileSync(join(directory, "key.pem"), second.key);
+      program.child.kill("SIGHUP");
+      await program.untilEvent("keys_reloaded");
+      assert.equal(await certificateDays(program.port, second.cert), 40);
+    });
+  }
+});
+
+/** Gets the metrics over HTTPS, and returns how many days the certificate has left. */
+function certificateDays(port: number, ca: string): Promise<number> {
+  const headers = { "X-API-Key": KEY };
+  const options = { host: "127.0.0.1", port, path: "/metrics", headers, ca, agent: false };
+  return new Promise((resolve, reject) => {
+    const sent = requestHttps(options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      response.on("end", () => {
+        const seconds = valueOf(parseMetrics(text), "api_certificate_expiry_seconds") ?? NaN;
+        resolve(Math.round(seconds / 86_400));
+      });
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+}
 
 const ACCEPTED = 'api_requests_total{route="/process",method="POST",status="200"}';
 
