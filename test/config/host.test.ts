@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { isLoopback, parseHost } from "../../src/config/host.ts";
 import { configurationOf, problemsOf, STRONG } from "../support/settings.ts";
 
+/** 253 characters, in labels of at most 63. */
+const LONGEST_NAME = `${"a.".repeat(126)}b`;
+
 /** Hosts, and what the service listens on. */
 const HOSTS: readonly (readonly [value: string, host: string])[] = [
   ["127.0.0.1", "127.0.0.1"],
@@ -24,6 +27,7 @@ const HOSTS: readonly (readonly [value: string, host: string])[] = [
   ["xn--hst-sna.example", "xn--hst-sna.example"],
   ["127.1", "127.1"],
   ["a".repeat(63), "a".repeat(63)],
+  [LONGEST_NAME, LONGEST_NAME],
 ];
 
 for (const [value, host] of HOSTS) {
@@ -71,6 +75,9 @@ const BAD_HOSTS: readonly string[] = [
   ":8000",
   "[::1]:8000",
   "[::1",
+  "x[::1]",
+  "[::1]x",
+  `${LONGEST_NAME}b`,
   "::1]",
   "[]",
   "[[::1]]",

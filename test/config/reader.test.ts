@@ -39,6 +39,7 @@ const PRINTED: readonly (readonly [text: string, printed: string])[] = [
   ["/a b/é/ü.env", "/a b/é/ü.env"],
   ["/\n\r\t\0\x1b[2J\x7f\x9b\u2028\u2029\u202e/b", "/?????[2J?????/b"],
   ["/a/svk_AbC-_0123/b svk_x", "/a/svk_…/b svk_…"],
+  ["svk_ svk_", "svk_ svk_"],
 ];
 
 for (const [text, printed] of PRINTED) {

@@ -152,7 +152,7 @@ for (const name of [...NAMES, "SERVICE_API_KEY_FILE", "SERVICE_API_KEYS_FILE"]) 
 test("an empty SERVICE_API_KEY in the environment is a problem, whatever .env has", (t) => {
   const problems = problemsOf(t, { SERVICE_API_KEY: "" }, `SERVICE_API_KEY=${STRONG}\n`);
   assert.equal(problems.length, 1);
-  assert.match(problems[0] ?? "", /^SERVICE_API_KEY \(environment\): is empty: /);
+  assert.match(problems[0] ?? "", /^SERVICE_API_KEY \(environment\): is empty: make a key with /);
 });
 
 /** Which of two values counts: an environment, a `.env`, and the port that results. */
