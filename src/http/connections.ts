@@ -136,11 +136,7 @@ export class Connections {
   readonly #onEnd = (exchange: Exchange, status: number | null): void => {
     this.#inFlight -= 1;
     this.#events.response?.(exchange.toRecord(status));
-    try {
-      exchange.runEndCallbacks();
-    } catch (error) {
-      this.#events.error(error, exchange.requestId);
-    }
+    exchange.runEndCallbacks(this.#events.error);
   };
 }
 

@@ -133,14 +133,14 @@ export class Exchange implements Pending {
     this.#onEnd(this, status);
   }
 
-  /** Runs what waits for its end. Throws what one of them throws, after all have run. */
-  runEndCallbacks(): void {
-    const callback = this.#endCallbacks.shift();
-    if (callback === undefined) return;
-    try {
-      callback();
-    } finally {
-      this.runEndCallbacks();
+  /** Runs what waits for its end. `report` gets what one of the callbacks throws. */
+  runEndCallbacks(report: (error: unknown, requestId: string) => void): void {
+    for (const callback of this.#endCallbacks) {
+      try {
+        callback();
+      } catch (error) {
+        report(error, this.requestId);
+      }
     }
   }
 
