@@ -182,8 +182,8 @@ describe("a declaration that has no place in a document", () => {
   const titled = (title: string): Route["body"] => object({ a: string() }, { title });
   const schemed: Dependency = Object.assign(() => undefined, { security: "Other" });
   const mistakes: readonly (readonly [what: string, members: Partial<Route>, problem: RegExp])[] = [
-    ["a tag without a description", { tags: ["jobs"] }, /add jobs to TAGS in src\/docs\/base\.ts/],
-    ["a group of paths without one", { path: "/jobs" }, /add jobs to TAGS/],
+    ["a tag without a description", { tags: ["x"] }, /add x to TAGS in src\/docs\/base\.ts/],
+    ["a group of paths without one", { path: "/x/y" }, /add x to TAGS/],
     ["an inherited name as a tag", { tags: ["constructor"] }, /add constructor to TAGS/],
     ["an unknown scheme", { dependencies: [schemed] }, /GET \/process: add Other to SECURITY_SC/],
     ["a method that OpenAPI lacks", { method: "SEARCH" }, /SEARCH \/process: .*includeInSchema/],
