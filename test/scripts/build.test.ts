@@ -31,7 +31,8 @@ describe("npm run build", { skip: needsCompiler }, () => {
   test("gives a script for each source, the files of the docs page, and no more", () => {
     const expected = namesIn(join(clones[0]?.directory ?? "", "src"))
       .filter((name) => !/^scripts\/|^process\/examples\/|tsconfig\.json$|\.md$/.test(name))
-      .map((name) => `src/${name.replace(/\.ts$/, ".js")}`);
+      .map((name) => `src/${name.replace(/\.ts$/, ".js")}`)
+      .sort();
     const built = namesIn(join(clones[0]?.directory ?? "", "dist"));
     assert.deepEqual(built, expected);
   });
