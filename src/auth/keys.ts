@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 
 import { KeyIndex } from "./key-index.ts";
-import { KEYGEN } from "../keygen-command.ts";
 
 /**
  * A key that the service accepts. It holds the hash only, and its members survive a structured
@@ -60,12 +59,6 @@ export interface KeyMatch {
 
 /** What a key has besides its name and hash. What is left out does not limit it. */
 export type KeyOptions = Partial<Pick<Key, "notBefore" | "expires" | "rate" | "inFlight">>;
-
-/** A day, in ms. */
-export const DAY_MS = 86_400_000;
-
-/** How long before its end a key's warnings start, in ms. */
-export const EXPIRY_WARNING_MS = 14 * DAY_MS;
 
 /** The longest key, in characters. */
 const MAX_LENGTH = 256;
@@ -135,33 +128,7 @@ export function keyState(key: Key, now: number): KeyState {
   return now < key.notBefore ? "not_yet_valid" : "active";
 }
 
-/** Warns of each key that has expired, or will within 14 days of `now`, in ms since the epoch. */
-export function keyWarnings(set: KeySet, now: number): string[] {
-  const warnings: string[] = [];
-  for (const { name, expires } of set) {
-    const isNear = expires - now <= EXPIRY_WARNING_MS;
-    if (expires <= now) {
-      warnings.push(`key ${name} expired at ${formatDate(expires)}: remove its line`);
-    } else if (isNear) {
-      const remedy = `add its successor with ${KEYGEN} ${name}`;
-      warnings.push(`key ${name} expires at ${formatDate(expires)}: ${remedy}`);
-    }
-  }
-  return warnings;
-}
-
 /** Tells whether a text can be a key at all: 1 to 256 visible ASCII characters. */
 export function isWellFormed(key: string): boolean {
   return key.length <= MAX_LENGTH && VISIBLE_ASCII.test(key);
-}
-
-/**
- * Formats an instant, in ms since the epoch, as the keys file writes it: UTC, cut to whole seconds.
- * Years 0 to 9999 only.
- *
- * @example
- * formatDate(0) // "1970-01-01T00:00:00Z"
- */
-export function formatDate(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
-import { formatDate } from "../auth/keys.ts";
+import { formatDate } from "./expiry.ts";
 
 /** Certificates in the order of their file: the server's own comes first. */
 export type Chain = readonly X509Certificate[];

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 
 import { KEYGEN, shellWord } from "../keygen-command.ts";
-import { type KeySet, keySetOf, keyState, keyWarnings } from "../auth/keys.ts";
+import { type KeySet, keySetOf, keyState } from "../auth/keys.ts";
+import { keyWarnings } from "./expiry.ts";
 import { parseKeysFile } from "./keys-file.ts";
 import { type NamedFileOptions, readNamedFile } from "./named-file.ts";
 import { plaintextKeyProblem, weaknessOf } from "./plaintext-key.ts";

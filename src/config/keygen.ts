@@ -2,7 +2,8 @@ import { hash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 
 import { KEYGEN } from "../keygen-command.ts";
-import { DAY_MS, formatDate, type Key, type KeySet, keyState } from "../auth/keys.ts";
+import { type Key, type KeySet, keyState } from "../auth/keys.ts";
+import { DAY_MS, formatDate } from "./expiry.ts";
 import { KEY_NAME } from "./keys-file.ts";
 
 /** What a command prints and exits with. */

@@ -1,7 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { createSecureContext } from "node:tls";
 
-import { DAY_MS, EXPIRY_WARNING_MS, formatDate } from "../auth/keys.ts";
 import {
   type Chain,
   expiryOf,
@@ -12,6 +11,7 @@ import {
   parsePrivateKey,
   validityProblems,
 } from "./certificates.ts";
+import { DAY_MS, EXPIRY_WARNING_MS, formatDate } from "./expiry.ts";
 import { type NamedFileOptions, readNamedFile } from "./named-file.ts";
 import { placeOf, placeOrDefault, type SettingsReader, type Variable } from "./reader.ts";
 import { secureContextOptions, type TlsPair } from "./tls-context.ts";

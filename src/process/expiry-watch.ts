@@ -1,4 +1,5 @@
-import { DAY_MS, formatDate, type KeySet, keyState, keyWarnings } from "../auth/keys.ts";
+import { type KeySet, keyState } from "../auth/keys.ts";
+import { DAY_MS, formatDate, keyWarnings } from "../config/expiry.ts";
 import type { Secrets } from "../config/settings.ts";
 import { certificateWarnings } from "../config/tls.ts";
 import type { Log } from "../log.ts";

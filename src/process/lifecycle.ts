@@ -1,4 +1,4 @@
-import { formatDate } from "../auth/keys.ts";
+import { formatDate } from "../config/expiry.ts";
 import {
   type Configuration,
   type Occasion,

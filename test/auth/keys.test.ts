@@ -3,15 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import { deserialize, serialize } from "node:v8";
 
-import {
-  formatDate,
-  type Key,
-  type KeySet,
-  keySetOf,
-  keyState,
-  keyWarnings,
-  verifyKey,
-} from "../../src/auth/keys.ts";
+import { type Key, type KeySet, keySetOf, keyState, verifyKey } from "../../src/auth/keys.ts";
 import {
   PLACEHOLDER_KEY,
   plaintextKeyProblem,
@@ -160,7 +152,6 @@ test("a key is valid from not_before on, until just before expires", () => {
 test("a key without dates is always active and never expires", () => {
   const key = first(keySetOf({ default: KEY }));
   for (const now of [-8.64e15, 0, NOW, 8.64e15]) assert.equal(keyState(key, now), "active");
-  assert.deepEqual(keyWarnings([key], NOW), []);
 });
 
 test("a set holds hashes only, and survives a structured clone and node:cluster's IPC", () => {
@@ -187,22 +178,6 @@ test("a set holds hashes only, and survives a structured clone and node:cluster'
     assert.deepEqual(verifyKey(copy, "x", NOW), { denied: "unknown" });
   }
   assert.ok(!serialize(set).includes(KEY.slice(4)));
-});
-
-test("keyWarnings names each key that has expired, or will within 14 days, with its date", () => {
-  const set = parsed(
-    [
-      `old ${sha256("1")} expires=2027-01-15T12:00:00Z`,
-      `soon ${sha256("2")} expires=2027-01-29T12:00:00Z`,
-      `later ${sha256("3")} expires=2027-01-29T12:00:01Z`,
-      `new ${sha256("4")} not_before=2027-01-16T00:00:00Z`,
-      `always ${sha256("5")}`,
-    ].join("\n"),
-  );
-  assert.deepEqual(keyWarnings(set, NOW), [
-    "key old expired at 2027-01-15T12:00:00Z: remove its line",
-    `key soon expires at 2027-01-29T12:00:00Z: add its successor with ${KEYGEN} soon`,
-  ]);
 });
 
 const PLAINTEXT_KEYS: readonly string[] = ["k", KEY, "!~", "k".repeat(256)];
@@ -292,9 +267,4 @@ test("no message about a plaintext key quotes it", () => {
     const messages = [plaintextKeyProblem(key), weaknessOf(key)].join();
     assert.ok(messages !== "," && !messages.includes("Zq") && !messages.includes(PLACEHOLDER_KEY));
   }
-});
-
-test("formatDate writes UTC in whole seconds, as the keys file does", () => {
-  assert.equal(formatDate(0), "1970-01-01T00:00:00Z");
-  assert.equal(formatDate(NOW + 999), "2027-01-15T12:00:00Z");
 });

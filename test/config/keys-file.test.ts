@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
 
-import { formatDate, type KeySet, keySetOf, verifyKey } from "../../src/auth/keys.ts";
+import { type KeySet, keySetOf, verifyKey } from "../../src/auth/keys.ts";
+import { formatDate } from "../../src/config/expiry.ts";
 import { KEYGEN } from "../../src/keygen-command.ts";
 import { KEY_NAME, type KeysFile, parseKeysFile } from "../../src/config/keys-file.ts";
 

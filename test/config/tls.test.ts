@@ -4,7 +4,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { DAY_MS } from "../../src/auth/keys.ts";
+import { DAY_MS } from "../../src/config/expiry.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../../src/config/settings.ts";
 import {
   type Certificate,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { createKey, DAY_MS, type Key } from "../../src/auth/keys.ts";
+import { createKey, type Key } from "../../src/auth/keys.ts";
+import { DAY_MS } from "../../src/config/expiry.ts";
 import type { Log } from "../../src/log.ts";
 import { ExpiryWatch } from "../../src/process/expiry-watch.ts";
 
