@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpError, JSON_HEADERS } from "../../src/http/reply.ts";
+import {
+  checkField,
+  checkIsNoFraming,
+  empty,
+  HttpError,
+  json,
+  JSON_HEADERS,
+  text,
+} from "../../src/http/reply.ts";
 
 const DETAILS: readonly (readonly [string, unknown, string])[] = [
   ["a sentence", "Not Found", '{"detail":"Not Found"}'],
@@ -39,4 +47,47 @@ test("an HttpError has no stack, so one can be thrown for every request", () => 
   assert.ok(!(error instanceof Error));
   assert.ok(!("stack" in error));
   assert.deepEqual(Object.keys(error).sort(), ["body", "headers", "status"]);
+});
+
+test("the replies of json, text and empty have their fields, then those that are added", () => {
+  const added = ["X-A", "b"];
+  assert.deepEqual(json(201, { a: 1 }, added), {
+    status: 201,
+    headers: ["Content-Type", "application/json", "Cache-Control", "no-store", "X-A", "b"],
+    body: '{"a":1}',
+  });
+  assert.deepEqual(text(200, "text/csv", "a,b", added), {
+    status: 200,
+    headers: ["Content-Type", "text/csv", "Cache-Control", "no-store", "X-A", "b"],
+    body: "a,b",
+  });
+  assert.deepEqual(empty(added), {
+    status: 204,
+    headers: ["Cache-Control", "no-store", "X-A", "b"],
+    body: "",
+  });
+  assert.equal(new HttpError(418, "x").status, 418);
+});
+
+for (const name of ["Connection", "Content-Length", "Transfer-Encoding", "TRANSFER-ENCODING"]) {
+  test(`${name} is the service's to set`, () => {
+    const message = `a reply must not have the header field ${name}: the service sets it`;
+    assert.throws(() => checkField(name, "1"), { name: "TypeError", message });
+    assert.throws(() => checkIsNoFraming(name), { name: "TypeError", message });
+  });
+}
+
+for (const name of [
+  "Connections",
+  "Content-Lengths",
+  "Transfer-Encodings",
+  "Keep-Alive",
+  "X-Aaaaaaa",
+]) {
+  test(`${name} may be set by a reply`, () => checkField(name, "1"));
+}
+
+test("a field whose name or value is not valid is refused", () => {
+  assert.throws(() => checkField("a b", "1"), { code: "ERR_INVALID_HTTP_TOKEN" });
+  assert.throws(() => checkField("A", "1\r\nB: 2"), { code: "ERR_INVALID_CHAR" });
 });
