@@ -26,7 +26,10 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["docs", "html document schema sample form page base components openapi"],
   ["routes", "*"],
   [".", "app"],
-  ["process", "node-version signals exit throttle file-handles log-sink listen-error messages"],
+  [
+    "process",
+    "node-version signals exit throttle file-handles log-sink listen-error listen messages",
+  ],
   ["process", "metrics metrics-pool"],
   ["process", "sandbox expiry-watch instance hint cluster shutdown worker lifecycle commands"],
   [".", "main"],
@@ -80,10 +83,19 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/process/": {
     "node:cluster": ["default"],
     // For the sandbox: the program's real path. For the log: stdout if it is a file. For the watch
-    // on file handles: its own file.
-    "node:fs": ["closeSync", "fstatSync", "openSync", "realpathSync", "writeSync"],
+    // on file handles: its own file. For HOST=unix: its socket, and whether one is left over.
+    "node:fs": [
+      "chmodSync",
+      "closeSync",
+      "fstatSync",
+      "lstatSync",
+      "openSync",
+      "realpathSync",
+      "unlinkSync",
+      "writeSync",
+    ],
     // Tells a stdout that is a stream from one that is a file.
-    "node:net": ["Socket"],
+    "node:net": ["Socket", "connect"],
     "node:path": ["basename", "dirname", "join"],
     "node:timers/promises": ["setTimeout"],
     "node:url": ["fileURLToPath"],

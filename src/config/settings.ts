@@ -6,7 +6,7 @@ import type { Limits } from "../http/server.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type DotenvEntry, type Environment, valueIn } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
-import { isLoopback, readHost } from "./host.ts";
+import { type Host, isLocal, readHost } from "./host.ts";
 import { readKeys } from "./key-sources.ts";
 import {
   formatProblem,
@@ -23,9 +23,9 @@ import { readTrustedProxies } from "./trusted-proxies.ts";
 
 /** How the service is to run. */
 export interface Settings extends Limits {
-  /** HOST: the IP address or host name to listen on; an IPv6 address has no brackets. */
-  readonly host: string;
-  /** PORT: 0 means any free port. */
+  /** HOST: what to listen on. */
+  readonly host: Host;
+  /** PORT: 0 means any free port. Only an address has a port. */
   readonly port: number;
   /** TRUSTED_PROXIES: whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
@@ -66,6 +66,8 @@ export interface Configuration {
 export interface SandboxGrants {
   /** Files to read, as absolute paths: `.env`, even if it doesn't exist, keys and certificates. */
   readonly files: readonly string[];
+  /** The Unix socket to make and to remove, if there is one. */
+  readonly socket: string | undefined;
   /** Whether it starts processes. */
   readonly processes: boolean;
 }
@@ -208,7 +210,7 @@ export function readConfiguration(
   });
   const tls = readTls(reader);
   if (problems.length > 0) throw new SettingsError(problems);
-  if (tls === undefined && !isLoopback(settings.host)) warnOfPlaintext(reader);
+  if (tls === undefined && !isLocal(settings.host)) warnOfPlaintext(reader);
   warnings.push(...certificateWarnings(tls, now));
   const secrets = { keys, tls };
   return { settings, secrets, warnings, sandboxGrants: sandboxGrantsOf(reader, envFile, settings) };
@@ -278,13 +280,13 @@ function checkBodyLimits(reader: SettingsReader, settings: Settings): void {
 }
 
 /** A weak key is allowed if only this machine can reach the service, or if a variable says so. */
-function isWeakKeyAllowed(reader: SettingsReader, host: string): boolean {
+function isWeakKeyAllowed(reader: SettingsReader, host: Host): boolean {
   const choice = readChoice(reader, {
     name: "SERVICE_ALLOW_WEAK_KEY",
     fallback: "0",
     choices: ["1", "0"],
   });
-  return choice === "1" || isLoopback(host);
+  return choice === "1" || isLocal(host);
 }
 
 function sandboxGrantsOf(
@@ -297,5 +299,7 @@ function sandboxGrantsOf(
     const variable = reader.lookup(name);
     if (variable !== undefined) files.push(resolve(reader.directory, variable.value));
   }
-  return { files, processes: settings.workers > 1 };
+  const { host, workers } = settings;
+  const socket = host.kind === "unix" ? host.path : undefined;
+  return { files, socket, processes: workers > 1 };
 }

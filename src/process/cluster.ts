@@ -8,7 +8,8 @@ import {
 } from "../config/settings.ts";
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
-import type { Instance, ListenAddress } from "./instance.ts";
+import type { Instance } from "./instance.ts";
+import { type ListenAddress, restrictSocket } from "./listen.ts";
 import { PoolMetrics } from "./metrics-pool.ts";
 import { commonSamples } from "./metrics.ts";
 import { isWorkerMessage, type PrimaryMessage, type ServeMessage } from "./messages.ts";
@@ -120,10 +121,13 @@ export class WorkerPool implements Instance {
       const listening = new Set<Worker>();
       cluster.on("exit", (worker) => listening.delete(worker));
       cluster.on("listening", (worker, address) => {
+        const { host, workers } = this.#settings;
+        // If all workers had died, this is another socket than before.
+        restrictSocket(host);
         listening.add(worker);
-        if (listening.size < this.#settings.workers) return;
+        if (listening.size < workers) return;
         this.#onStartFailure = undefined;
-        resolve(address);
+        resolve(host.kind === "address" ? { ...address, kind: host.kind } : host);
       });
     });
   }

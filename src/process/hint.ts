@@ -5,8 +5,8 @@ import { type KeySet, verifyKey } from "../auth/keys.ts";
 import { readRegularFile } from "../config/file.ts";
 import { printable } from "../config/reader.ts";
 import type { Configuration } from "../config/settings.ts";
-import type { ListenAddress } from "./instance.ts";
-import { formatAddress } from "./listen-error.ts";
+import type { ListenAddress } from "./listen.ts";
+import { formatAddress, formatHost } from "./listen-error.ts";
 
 /**
  * What the operator can try once the service listens. It has a command line only if that works in
@@ -14,10 +14,14 @@ import { formatAddress } from "./listen-error.ts";
  * itself is not shown. `now` is in ms since the epoch.
  */
 export function startupHint(
-  { address, port }: ListenAddress,
+  listenAddress: ListenAddress,
   { settings, secrets, sandboxGrants }: Configuration,
   now: number,
 ): string {
+  if (listenAddress.kind !== "address") {
+    return `\n  Listening on ${formatHost(listenAddress)}.\n\n`;
+  }
+  const { address, port } = listenAddress;
   const scheme = secrets.tls === undefined ? "http" : "https";
   const origin = `${scheme}://${formatAddress(LOCAL_ADDRESSES[address] ?? address, port)}`;
   const documentation = settings.docs ? `, with its documentation at ${origin}/docs` : "";

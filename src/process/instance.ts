@@ -1,5 +1,4 @@
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Server as TlsServer } from "node:tls";
 
@@ -10,17 +9,10 @@ import { createService, type Service } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import { formatMetrics, type Samples } from "../metrics-text.ts";
 import type { MetricsReader } from "../routes/metrics.ts";
-import { Failure } from "./exit.ts";
 import { watchFileHandles } from "./file-handles.ts";
-import { describeListenError } from "./listen-error.ts";
+import { listen, type ListenAddress } from "./listen.ts";
 import { commonSamples, ProcessMetrics } from "./metrics.ts";
 import { createThrottle } from "./throttle.ts";
-
-/** Where an instance listens. */
-export interface ListenAddress {
-  readonly address: string;
-  readonly port: number;
-}
 
 /** What serves requests: this process, or a pool of workers. */
 export interface Instance {
@@ -69,7 +61,7 @@ export function createInstance(
   });
   logServerProblems(service.server, log);
   return {
-    listen: () => listen(service.server, settings.host, settings.port),
+    listen: () => listen(service.server, settings),
     setSecrets: async ({ keys, tls }) => {
       if (tls !== undefined) setSecureContext(service.server, tls);
       keyring.current = keys;
@@ -120,19 +112,6 @@ function logServerProblems(server: Server, log: Log): void {
 }
 
 const MORE_HANDLES = "raise the limit (ulimit -n) or lower MAX_CONNECTIONS";
-
-function listen(server: Server, host: string, port: number): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    server.once("listening", () => resolve(server.address() as AddressInfo));
-    server.once("error", ({ code }: NodeJS.ErrnoException) => {
-      // Without IPv6, "::" means every IPv4 address.
-      if (code === "EAFNOSUPPORT" && host === "::") resolve(listen(server, "0.0.0.0", port));
-      else reject(new Failure(describeListenError(code, host, port)));
-    });
-    // The kernel may allow fewer waiting connections.
-    server.listen({ host, port, backlog: 4096 });
-  });
-}
 
 async function stop({ server, connections }: Service, settings: Settings): Promise<number> {
   connections.startDraining();

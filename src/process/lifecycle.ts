@@ -11,6 +11,8 @@ import { EXIT_CONFIG, Failure } from "./exit.ts";
 import { startupHint } from "./hint.ts";
 import { createInstance, type Instance } from "./instance.ts";
 import { ExpiryWatch } from "./expiry-watch.ts";
+import { formatHost } from "./listen-error.ts";
+import { type ListenAddress, prepareHost, restrictSocket } from "./listen.ts";
 import { createLogSink } from "./log-sink.ts";
 import { nodeVersionProblem } from "./node-version.ts";
 import { Shutdown } from "./shutdown.ts";
@@ -53,11 +55,18 @@ export async function serve(showHint: boolean): Promise<void> {
   const watch = new ExpiryWatch(secrets, now, log);
   watch.start();
   handleReloads(instance, watch, log);
+  await prepareHost(settings.host);
   const listenAddress = await instance.listen();
-  const { address, port } = listenAddress;
+  restrictSocket(settings.host);
   const { workers } = settings;
-  log.event("info", "listening", { host: address, port, workers, pid: process.pid });
+  log.event("info", "listening", { ...addressFields(listenAddress), workers, pid: process.pid });
   if (showHint) process.stderr.write(startupHint(listenAddress, configuration, now));
+}
+
+/** What the log says about where the service listens. */
+function addressFields(listenAddress: ListenAddress): object {
+  if (listenAddress.kind !== "address") return { host: formatHost(listenAddress) };
+  return { host: listenAddress.address, port: listenAddress.port };
 }
 
 /** What to say of this release of Node, if anything. */

@@ -41,8 +41,10 @@ function processOptions({ processes = false }: Partial<SandboxGrants>): string[]
   return processes ? ["--allow-child-process"] : [];
 }
 
-function fileOptions({ files = [] }: Partial<SandboxGrants>): string[] {
-  return files.map((path) => readOption(path));
+function fileOptions({ files = [], socket }: Partial<SandboxGrants>): string[] {
+  const options = files.map((path) => readOption(path));
+  if (socket !== undefined) options.push(readOption(socket), `--allow-fs-write=${socket}`);
+  return options;
 }
 
 /** What Node needs in order to load the program. */

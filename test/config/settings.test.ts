@@ -9,7 +9,7 @@ import { configurationOf, directoryWith, NOW, problemsOf, STRONG } from "../supp
 import { tempDirectory } from "../support/temp.ts";
 
 const DEFAULTS: Settings = {
-  host: "127.0.0.1",
+  host: { kind: "address", address: "127.0.0.1" },
   port: 8000,
   trustedProxies: [],
   workers: 1,
@@ -36,9 +36,9 @@ test("without variables, the settings are the documented defaults", (t) => {
 
 /** Values that are taken, and what they change. */
 const GOOD: readonly (readonly [name: string, value: string, expected: Partial<Settings>])[] = [
-  ["HOST", "0.0.0.0", { host: "0.0.0.0" }],
-  ["HOST", "::", { host: "::" }],
-  ["HOST", "localhost", { host: "localhost" }],
+  ["HOST", "0.0.0.0", { host: { kind: "address", address: "0.0.0.0" } }],
+  ["HOST", "unix:/run/api", { host: { kind: "unix", path: "/run/api" } }],
+  ["HOST", "fd:3", { host: { kind: "fd", fd: 3 } }],
   ["PORT", "0", { port: 0 }],
   ["PORT", "65535", { port: 65_535 }],
   ["PORT", "08000", { port: 8000 }],
@@ -258,7 +258,11 @@ test("the sandbox is granted .env, even if it does not exist, and nothing else",
   const directory = directoryWith(t);
   const env = { SERVICE_API_KEY: STRONG };
   const { sandboxGrants } = readConfiguration(env, directory, NOW);
-  assert.deepEqual(sandboxGrants, { files: [join(directory, ".env")], processes: false });
+  assert.deepEqual(sandboxGrants, {
+    files: [join(directory, ".env")],
+    socket: undefined,
+    processes: false,
+  });
 });
 
 test("the sandbox is granted key files by absolute paths, and starting workers", (t) => {
@@ -270,5 +274,5 @@ test("the sandbox is granted key files by absolute paths, and starting workers",
   const env = { SERVICE_API_KEY_FILE: "key", WORKERS: "2" };
   const { sandboxGrants } = readConfiguration(env, directory, NOW);
   const files = [".env", "key", "keys"].map((name) => join(directory, name));
-  assert.deepEqual(sandboxGrants, { files, processes: true });
+  assert.deepEqual(sandboxGrants, { files, socket: undefined, processes: true });
 });
