@@ -21,6 +21,15 @@ test("README.md has the settings of .env.example, with their defaults", () => {
   assert.deepEqual(table, defaults);
 });
 
+test("src/process/README.md has each setting beside those of uvicorn and nginx", () => {
+  const document = read("src/process/README.md");
+  const section = /^## Settings in uvicorn and nginx\n([^]*?)^## /m.exec(document)?.[1] ?? "";
+  const firsts = [...section.matchAll(/^\| (`.*?`) +\|/gm)].map(([, cell = ""]) => cell);
+  const rows = firsts.join().match(/[A-Z_]{4,}/g) ?? [];
+  const example = [...read(".env.example").matchAll(/^#?([A-Z_]+)=/gm)];
+  assert.deepEqual(rows.sort(), example.map(([, name = ""]) => name).sort());
+});
+
 test("README.md has every status of the OpenAPI document", () => {
   const { paths } = JSON.parse(read("src/docs/openapi.json")) as OpenApi;
   const operations = Object.values(paths).flatMap((item) => Object.values(item));
