@@ -31,6 +31,8 @@ describe("the program", { concurrency: 4 }, () => {
       LOG_LEVEL: MARK,
       HOST: `${MARK} x`,
       MAX_BODY_BYTES: `-${MARK}`,
+      TRUSTED_PROXIES: `10.0.0.1,${MARK}`,
+      METRICS: MARK,
     };
     const { code, stdout, stderr } = await run(t, env, `WORKERS=${MARK}\nDOCS=${MARK}\n`);
     assert.deepEqual([code, stdout], [78, ""]);
@@ -43,8 +45,10 @@ describe("the program", { concurrency: 4 }, () => {
       "HOST",
       "LOG_LEVEL",
       "MAX_BODY_BYTES",
+      "METRICS",
       "PORT",
       "SERVICE_API_KEY",
+      "TRUSTED_PROXIES",
       "WORKERS",
     ]);
     assert.ok(!stderr.includes(MARK));

@@ -124,6 +124,7 @@ const WORDS: readonly (readonly [name: string, words: string, others: readonly s
     ["INFO", "trace", "0", "info ", "info,warn", "none", "__proto__", "warning"],
   ],
   ["DOCS", "on, off", ["ON", "true", "1", "yes", "0", "On", "on,off"]],
+  ["METRICS", "on, off", ["ON", "true", "1", "yes", "0", "Off", " on", "/metrics"]],
   ["SERVICE_ALLOW_WEAK_KEY", "1, 0", ["true", "yes", "on", "2", "01", "10", "-1"]],
 ];
 
