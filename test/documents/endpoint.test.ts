@@ -9,7 +9,10 @@ import { applyDiff } from "../support/diff.ts";
 import { type Block, readDocument } from "../support/documents.ts";
 import { tempDirectory } from "../support/temp.ts";
 
-/** Tests of documents would run themselves; browsers and balancers do not see a new endpoint. */
+/**
+ * Tests of documents would run themselves. Browsers, balancers, and the scripts that start the
+ * service, or watch its files, do not see a new endpoint.
+ */
 const LEFT_OUT = [
   "test/documents/",
   "test/examples/",
@@ -18,6 +21,10 @@ const LEFT_OUT = [
   "test/docs/appearance.test.ts",
   "test/docs/copy.test.ts",
   "test/docs/try-it.test.ts",
+  "test/scripts/dev.test.ts",
+  "test/scripts/dotenv.test.ts",
+  "test/scripts/run-tests.test.ts",
+  "test/scripts/start.test.ts",
 ];
 
 /** A bound, not a measurement: the tests take minutes on a busy machine. */

@@ -46,6 +46,7 @@ export function pipelineTarget(routes = appRoutes, distort?: (bytes: Buffer) => 
       checkPipeline(requests, responses, bytes);
       return bytes.length;
     },
+    start: wire.service,
     stop: wire.stop,
   };
 }
@@ -88,6 +89,7 @@ export function requestTarget(routes = appRoutes, distort?: (bytes: Buffer) => B
       check(isAnswered, () => `no response to ${quote(bytes)}`);
       return 2 * bytes.length;
     },
+    start: wire.service,
     stop: wire.stop,
   };
 }

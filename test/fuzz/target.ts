@@ -15,6 +15,8 @@ export interface Target {
    * for each byte. What regular expressions do inside is not counted.
    */
   readonly work: WorkLimit;
+  /** Starts what cases need, unless it has been started. Its work does not count. */
+  readonly start?: () => Promise<unknown>;
   /** Ends what `run` has started. */
   readonly stop?: () => Promise<void>;
 }
@@ -39,6 +41,7 @@ export async function runCase(
 ): Promise<void> {
   const isCounted = number % target.work.every === 0;
   try {
+    await target.start?.();
     if (isCounted) counter.reset();
     const size = await target.run(new Random(`${seed} ${target.name} ${number}`));
     if (isCounted) checkWork(target, size, counter.take());
