@@ -1,7 +1,10 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** What tests that belong to a file are called, beside those that have its name. */
+/**
+ * What tests that belong to a file are called, beside those that have its name. They are in its
+ * folder, unless another one is named.
+ */
 const BELONGING: Readonly<Record<string, string>> = {
   "http/connection": "pipelining sweep reset unread draining timeouts",
   "http/node-internals": "pipelining reset unread connection",
@@ -21,7 +24,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "config/env-file": "settings-env-file dotenv",
   "config/host": "settings",
   "config/reader": "settings",
-  "auth/security": "recheck",
+  "auth/security": "recheck limited docs/openapi",
 };
 
 /** Tests that take minutes, or programs that the rest does not need. */
@@ -47,7 +50,7 @@ export function testsFor(root: string, file: string): TestOrder {
   const folder = `test/${dirname(name)}/`.replace("/./", "/");
   const names = [basename(name), ...(BELONGING[name]?.split(" ") ?? [])];
   const isOwn = (path: string): boolean =>
-    dirname(path) === dirname(`${folder}x`) && names.some((one) => isNamed(basename(path), one));
+    names.some((one) => isNamed(path, one.includes("/") ? `test/${one}` : folder + one));
   const own = tests.filter(isOwn).sort((a, b) => rank(a, names) - rank(b, names));
   const inFolder = tests.filter((path) => path.startsWith(folder) && !own.includes(path));
   const others = tests.filter((path) => !own.includes(path) && !inFolder.includes(path));
@@ -59,6 +62,7 @@ function isNamed(test: string, name: string): boolean {
   return test === `${name}.test.ts` || test.startsWith(`${name}-`);
 }
 
+/** The tests that have the file's name come first. */
 function rank(path: string, names: readonly string[]): number {
-  return names.findIndex((name) => isNamed(basename(path), name));
+  return names.findIndex((name) => isNamed(basename(path), basename(name)));
 }
