@@ -133,7 +133,7 @@ const NUMBERS = {
   },
   maxConnections: {
     name: "MAX_CONNECTIONS",
-    fallback: 3000,
+    fallback: 2500,
     min: 1,
     max: MAX_COUNT,
   },

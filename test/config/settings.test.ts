@@ -20,7 +20,7 @@ const DEFAULTS: Settings = {
   maxBodyBytes: 1_048_576,
   maxBodyMemory: 67_108_864,
   maxInFlight: 10_000,
-  maxConnections: 3000,
+  maxConnections: 2500,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,
