@@ -20,7 +20,8 @@ export function healthRoute(isDraining: () => boolean): Route {
     method: "GET",
     path: "/health",
     summary: "Report health",
-    description: "Says whether the service takes new work. Needs no key: load balancers ask.",
+    description:
+      "Says whether the service takes new work. Needs no key, so that a load balancer can ask.",
     responses: {
       200: { description: "The service takes work.", body: healthModel },
       503: {

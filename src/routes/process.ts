@@ -5,10 +5,11 @@ import { type Context, type Dependency, type Route, route } from "../http/route.
 import { object, string } from "../models/model.ts";
 
 const status = string({ description: "SUCCESS is processed, others fail.", examples: ["SUCCESS"] });
+const sent = string({ description: "The status that was sent.", examples: ["SUCCESS"] });
 const id = string({ format: "uuid", description: "A fresh random identifier, a version 4 UUID." });
 const processModel = object({ status }, { title: "ProcessModel", description: "What to process." });
 const processResponseModel = object(
-  { status, id },
+  { status: sent, id },
   { title: "ProcessResponseModel", description: "A processed task." },
 );
 
@@ -19,7 +20,8 @@ export function processRoute(validateAuthentication: Dependency, delayMs: number
     path: "/process",
     dependencies: [validateAuthentication],
     summary: "Process a task",
-    description: "Works on a status for a moment. Only SUCCESS is processed; others fail with 500.",
+    description:
+      "Works on a status for a moment. Only SUCCESS is processed; any other text fails with 500.",
     body: processModel,
     responses: {
       200: { description: "The task was processed.", body: processResponseModel },
