@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Certificate } from "./certificates.ts";
 import { childrenOf, kill, killAtExit } from "./processes.ts";
 import { KEY } from "./requests.ts";
 import type { Scope } from "./scope.ts";
 import { tempDirectory } from "./temp.ts";
+import { testCertificate, USES_TLS } from "./transport.ts";
 import { until } from "./wait.ts";
 
 /** The path of the program: compiled for a compiled test, the source for a test run from source. */
@@ -56,7 +59,7 @@ export class Program {
   /** The port that it listens on, by its log or its hint; 0 until it says so. */
   get port(): number {
     const inLog = /"event":"listening",.*"port":(\d+)/.exec(this.#stdout);
-    const inHint = /Listening on http:\/\/[^ /]*:(\d+)/.exec(this.#stderr);
+    const inHint = /Listening on https?:\/\/[^ /]*:(\d+)/.exec(this.#stderr);
     return Number((inLog ?? inHint)?.[1] ?? 0);
   }
 
@@ -131,11 +134,21 @@ export async function startProgram(
   variables: Variables = {},
   options: ProgramOptions = {},
 ): Promise<Program> {
-  const defaults = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0" };
+  const tls = USES_TLS ? tlsVariables(scope, testCertificate()) : {};
+  const defaults = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...tls };
   const program = spawnProgram(scope, { ...defaults, ...variables }, options);
   await program.until(() => program.port !== 0 || program.hasEnded, "the program to listen");
   if (program.port === 0) throw new Error(`the program ended: ${program.stderr()}`);
   return program;
+}
+
+/** Puts a certificate and its key into files. Returns the settings that name them. */
+export function tlsVariables(scope: Scope, { cert, key }: Certificate): Variables {
+  const directory = tempDirectory(scope, { "cert.pem": cert, "key.pem": key });
+  return {
+    TLS_CERT_FILE: join(directory, "cert.pem"),
+    TLS_KEY_FILE: join(directory, "key.pem"),
+  };
 }
 
 /** Starts the program with exactly these variables besides PATH, and does not wait. */
