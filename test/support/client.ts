@@ -251,6 +251,10 @@ function outcomeOf({ responses, reset }: Client): string | number {
 class ResponseParser {
   readonly #isHead: boolean;
   #rest: Buffer = Buffer.alloc(0);
+  /** Chunks that are not in `#rest` yet. */
+  readonly #waiting: Buffer[] = [];
+  /** How many bytes of the response that is arriving are missing, as far as that is known. */
+  #missing = 0;
 
   constructor(isHead: boolean) {
     this.#isHead = isHead;
@@ -258,7 +262,11 @@ class ResponseParser {
 
   /** The responses that are complete with this chunk. */
   push(chunk: Buffer): RawResponse[] {
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#waiting.push(chunk);
+    this.#missing -= chunk.length;
+    // A long body is put together once, and not with each chunk.
+    if (this.#missing > 0) return [];
+    this.#rest = Buffer.concat([this.#rest, ...this.#waiting.splice(0)]);
     const responses: RawResponse[] = [];
     for (let next = this.#shift(); next !== undefined; next = this.#shift()) responses.push(next);
     return responses;
@@ -272,7 +280,8 @@ class ResponseParser {
     const headers = parseFields(fields);
     const start = headEnd + 4;
     const end = start + (this.#hasBody(status) ? Number(headers["content-length"] ?? 0) : 0);
-    if (this.#rest.length < end) return undefined;
+    this.#missing = end - this.#rest.length;
+    if (this.#missing > 0) return undefined;
     const body = this.#rest.toString("utf8", start, end);
     this.#rest = this.#rest.subarray(end);
     return { status, headers, body };
