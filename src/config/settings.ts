@@ -242,7 +242,7 @@ function readSettings(reader: SettingsReader): Settings {
     maxBodyBytes: readNumber(reader, NUMBERS.maxBodyBytes),
     maxBodyMemory: readNumber(reader, NUMBERS.maxBodyMemory),
     maxInFlight: readNumber(reader, NUMBERS.maxInFlight),
-    maxConnections: readNumber(reader, NUMBERS.maxConnections),
+    maxConnections: readMaxConnections(reader),
     headersTimeoutMs: readNumber(reader, NUMBERS.headersTimeoutMs),
     requestTimeoutMs: readNumber(reader, NUMBERS.requestTimeoutMs),
     keepAliveTimeoutMs: readNumber(reader, NUMBERS.keepAliveTimeoutMs),
@@ -261,6 +261,13 @@ function readSwitch(reader: SettingsReader, name: string, fallback: "on" | "off"
 function readWorkers(reader: SettingsReader): number {
   if (reader.lookup("WORKERS")?.value === "auto") return availableParallelism();
   return readNumber(reader, NUMBERS.workers);
+}
+
+/** An encrypted connection takes more memory, and the bound on memory is the same. */
+function readMaxConnections(reader: SettingsReader): number {
+  const isEncrypted = reader.lookup("TLS_CERT_FILE") !== undefined;
+  const { maxConnections } = NUMBERS;
+  return readNumber(reader, isEncrypted ? { ...maxConnections, fallback: 1500 } : maxConnections);
 }
 
 /** The time for the header section is part of the time for the request. */

@@ -98,6 +98,13 @@ describe("a pair of files", () => {
     assert.deepEqual(names, [".env", "cert", "key"]);
   });
 
+  test("lowers the default of MAX_CONNECTIONS, and nothing that is set", (t) => {
+    const files = { cert: ec.cert, key: ec.key };
+    assert.equal(read(t, files).settings.maxConnections, 1500);
+    const env = { ...ENV, MAX_CONNECTIONS: "2500" };
+    assert.equal(read(t, files, env).settings.maxConnections, 2500);
+  });
+
   test("is not read if neither is set", (t) => {
     assert.equal(read(t, {}, { SERVICE_API_KEY: STRONG }).secrets.tls, undefined);
   });
