@@ -29,7 +29,7 @@ const FILES = [
 
 const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
 
-describe("over TLS", { concurrency: 2 }, () => {
+describe("over TLS", () => {
   for (const name of FILES) {
     test(`all tests of ${name} pass`, async () => {
       const path = fileURLToPath(new URL(`${name}.test.${EXTENSION}`, import.meta.url));

@@ -6,9 +6,13 @@ import * as logs from "../support/log-attacks.ts";
 import * as memory from "../support/memory-attacks.ts";
 import * as processes from "../support/process-attacks.ts";
 import { type Scope, withScope } from "../support/scope.ts";
+import { USES_TLS } from "../support/transport.ts";
 
 /** From Node 24 on, 10,000 idle connections take 178 MB before the program does anything. */
-const IDLE_LIMIT_MB = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
+const IDLE_LIMIT_IN_CLEAR = Number(process.versions.node.split(".")[0]) < 24 ? 150 : 190;
+
+/** OpenSSL keeps some 45 KiB for an encrypted connection. */
+const IDLE_LIMIT_MB = IDLE_LIMIT_IN_CLEAR + (USES_TLS ? 600 : 0);
 
 /** The defaults. */
 const TIMEOUTS = { headersMs: 10_000, requestMs: 30_000, slackMs: 0 };

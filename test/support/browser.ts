@@ -148,7 +148,7 @@ export async function launch(scope: Scope): Promise<Browser> {
   const capabilities = {
     alwaysMatch: {
       "goog:chromeOptions": { args, binary: findTool("chromium") },
-      timeouts: { script: 20_000 },
+      timeouts: { script: 60_000 },
     },
   };
   const session = (await call("POST", sessions, { capabilities })) as Session;

@@ -123,7 +123,7 @@ export class Program {
   }
 }
 
-const EXIT_LIMIT_MS = 20_000;
+const EXIT_LIMIT_MS = 60_000;
 
 /**
  * Starts the program with the contract's key on a free port, and waits until it listens. Throws if
@@ -134,12 +134,17 @@ export async function startProgram(
   variables: Variables = {},
   options: ProgramOptions = {},
 ): Promise<Program> {
-  const tls = USES_TLS ? tlsVariables(scope, testCertificate()) : {};
-  const defaults = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...tls };
+  const transport = transportVariables(scope);
+  const defaults = { SERVICE_API_KEY: KEY, PORT: "0", PROCESS_DELAY_MS: "0", ...transport };
   const program = spawnProgram(scope, { ...defaults, ...variables }, options);
   await program.until(() => program.port !== 0 || program.hasEnded, "the program to listen");
   if (program.port === 0) throw new Error(`the program ended: ${program.stderr()}`);
   return program;
+}
+
+/** The settings for the transport that all tests of this process use. */
+export function transportVariables(scope: Scope): Variables {
+  return USES_TLS ? tlsVariables(scope, testCertificate()) : {};
 }
 
 /** Puts a certificate and its key into files. Returns the settings that name them. */

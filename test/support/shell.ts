@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 
 import { kill } from "./processes.ts";
-import { PROGRAM, type Variables } from "./program.ts";
+import { PROGRAM, transportVariables, type Variables } from "./program.ts";
 import { KEY } from "./requests.ts";
 import type { Scope } from "./scope.ts";
 import { tempDirectory } from "./temp.ts";
@@ -31,7 +31,7 @@ export async function startInShell(
   const shell = spawn("sh", ["-c", script, "sh", process.execPath, PROGRAM], {
     cwd: tempDirectory(scope),
     detached: true,
-    env: { ...defaults, ...variables },
+    env: { ...defaults, ...transportVariables(scope), ...variables },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const end = (): void => {
