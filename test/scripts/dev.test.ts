@@ -27,7 +27,7 @@ describe("npm run dev", { skip: needsCompiler }, () => {
   test("compiles an edit that is made right after the start", async (t) => {
     const dev = start(t, clone, DEV);
     await dev.until(/> exec node src\/scripts\/dev\.js/);
-    replace(clone, "src/routes/health.ts", '"ok"', '"edited"');
+    replace(clone, "src/routes/health.ts", 'status: "ok"', 'status: "edited"');
     await untilServed(dev, "/health", '{"status":"edited"}');
   });
 
