@@ -30,7 +30,12 @@ export async function idleConnections(
   count: number,
   { limitMiB, holdMs, slackMs }: { limitMiB: number; holdMs: number; slackMs: number },
 ): Promise<Measurement[]> {
-  const program = await startInShell(scope, EXEC, { MAX_CONNECTIONS: String(count + 100) });
+  const program = await startInShell(scope, EXEC, {
+    MAX_CONNECTIONS: String(count + 100),
+    // Thousands of TLS handshakes take a while.
+    HEADERS_TIMEOUT_MS: "60000",
+    REQUEST_TIMEOUT_MS: "60000",
+  });
   const before = await medianTime(program);
   const clients = await openMany(program.port, count);
   const during = await medianTime(program);
