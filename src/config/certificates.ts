@@ -46,6 +46,7 @@ export function validityProblems(chain: Chain, now: number): string[] {
     const name = `certificate ${index + 1} of the file`;
     const begins = Date.parse(validFrom);
     const expires = Date.parse(validTo);
+    if (Number.isNaN(begins + expires)) return [`${name} has a damaged date: make it anew`];
     if (expires <= now) return [`${name} expired at ${formatDate(expires)}: renew it`];
     if (begins <= now) return [];
     return [

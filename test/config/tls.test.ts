@@ -4,6 +4,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
+import { validityProblems } from "../../src/config/certificates.ts";
 import { DAY_MS } from "../../src/config/expiry.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../../src/config/settings.ts";
 import {
@@ -343,3 +344,10 @@ function pem(label: string, base64: string): string {
 function encrypted(key: string, args: readonly string[]): string {
   return openssl(["pkey", "-aes128", "-passout", "pass:secret", ...args], key);
 }
+
+test("a certificate with a damaged date is one line", () => {
+  const damaged = { validFrom: "Bad time value", validTo: "Bad time value" } as X509Certificate;
+  assert.deepEqual(validityProblems([damaged], 0), [
+    "certificate 1 of the file has a damaged date: make it anew",
+  ]);
+});
