@@ -21,7 +21,10 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["http", "json body stream send connections flow server"],
   [".", "keygen-command client-address log-line log-buffer log metrics-text metrics"],
   ["auth", "key-index keys limits security"],
-  ["config", "file dotenv reader host trusted-proxies env-file named-file expiry key-options"],
+  [
+    "config",
+    "file dotenv reader host trusted-proxies env-file named-file expiry result key-options",
+  ],
   ["config", "plaintext-key keys-file keygen key-sources certificates tls-context tls settings"],
   ["docs", "html document schema sample form page base components openapi"],
   ["routes", "*"],

@@ -88,6 +88,11 @@ export function createKey(name: string, hex: string, options: KeyOptions = {}): 
   return { name, hash: bytes, notBefore, expires, rate, inFlight };
 }
 
+/** The first 8 hex digits of a key's hash: they tell apart keys that share a name. */
+export function hashPrefix({ hash: bytes }: Key): string {
+  return Buffer.from(bytes).toString("hex", 0, 4);
+}
+
 /**
  * Checks a key at `now`, in ms since the epoch. `presented` is a header field's value as node:http
  * gives it. Whatever its value, and however many keys there are, it costs one hash and one

@@ -1,22 +1,18 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
 import { formatDate } from "./expiry.ts";
+import { failure, type Result } from "./result.ts";
 
 /** Certificates in the order of their file: the server's own comes first. */
 export type Chain = readonly X509Certificate[];
 
-/** What a file gives, or what is wrong with it. */
-export type Parsed<Value> =
-  | { readonly kind: "value"; readonly value: Value }
-  | { readonly kind: "problem"; readonly message: string };
-
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** Parses all certificates of a PEM file. Whatever else it holds is skipped. */
-export function parseCertificates(bytes: Buffer): Parsed<Chain> {
+export function parseCertificates(bytes: Buffer): Result<Chain> {
   const text = bytes.toString("latin1");
   const begun = text.split("-----BEGIN CERTIFICATE-----").length - 1;
-  if (begun === 0) return problem("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+  if (begun === 0) return failure("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)");
   const chain: X509Certificate[] = [];
   for (const [pem] of text.matchAll(CERTIFICATE)) {
     const certificate = tryTo(() => new X509Certificate(pem));
@@ -25,19 +21,19 @@ export function parseCertificates(bytes: Buffer): Parsed<Chain> {
   }
   // The end of one is missing.
   if (chain.length < begun) return damaged(chain.length + 1);
-  return { kind: "value", value: chain };
+  return { ok: true, value: chain };
 }
 
 /** Parses the private key of a PEM file, RSA or EC. */
-export function parsePrivateKey(bytes: Buffer): Parsed<KeyObject> {
+export function parsePrivateKey(bytes: Buffer): Result<KeyObject> {
   const text = bytes.toString("latin1");
-  if (!PRIVATE_KEY.test(text)) return problem("holds no private key in PEM");
+  if (!PRIVATE_KEY.test(text)) return failure("holds no private key in PEM");
   if (ENCRYPTED.test(text)) {
-    return problem("holds an encrypted key: write it without a passphrase, with openssl pkey");
+    return failure("holds an encrypted key: write it without a passphrase, with openssl pkey");
   }
   const key = tryTo(() => createPrivateKey(bytes));
-  if (key === undefined) return problem("holds a private key that is damaged");
-  return isSuitable(key) ? { kind: "value", value: key } : problem(UNSUITABLE);
+  if (key === undefined) return failure("holds a private key that is damaged");
+  return isSuitable(key) ? { ok: true, value: key } : failure(UNSUITABLE);
 }
 
 /** Says which certificates are not valid at `now`, in ms since the epoch. */
@@ -93,12 +89,8 @@ function isSuitable({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boo
   return asymmetricKeyType === "ec" && CURVES.includes(namedCurve);
 }
 
-function problem(message: string): Parsed<never> {
-  return { kind: "problem", message };
-}
-
-function damaged(number: number): Parsed<never> {
-  return problem(`holds a certificate that is damaged, number ${number}`);
+function damaged(number: number): Result<never> {
+  return failure(`holds a certificate that is damaged, number ${number}`);
 }
 
 /** Returns undefined instead of throwing: OpenSSL's errors mean nothing to an operator. */

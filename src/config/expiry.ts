@@ -22,6 +22,11 @@ export function keyWarnings(set: KeySet, now: number): string[] {
   return warnings;
 }
 
+/** The whole days until `expires`, rounded up: a key made with `--days 90` has 90 left at first. */
+export function daysLeft(expires: number, now: number): number {
+  return Math.max(0, Math.ceil((expires - now) / DAY_MS));
+}
+
 /**
  * Formats an instant, in ms since the epoch, as the keys file writes it: UTC, cut to whole seconds.
  * Years 0 to 9999 only.

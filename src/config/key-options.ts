@@ -1,14 +1,5 @@
 import type { KeyOptions, Rate } from "../auth/keys.ts";
-
-/** A part of a line, or what is wrong with it. */
-export type Result<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly problem: string };
-
-/** What is wrong with a part of a line, without its text. */
-export function failure(problem: string): { readonly ok: false; readonly problem: string } {
-  return { ok: false, problem };
-}
+import { failure, type Result } from "./result.ts";
 
 /** One option: the member that it sets, how its text is read, and what is wrong if it can't be. */
 interface Option {

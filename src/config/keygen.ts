@@ -2,8 +2,8 @@ import { hash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 
 import { KEYGEN } from "../keygen-command.ts";
-import { type Key, type KeySet, keyState } from "../auth/keys.ts";
-import { DAY_MS, formatDate } from "./expiry.ts";
+import { hashPrefix, type Key, type KeySet, keyState } from "../auth/keys.ts";
+import { DAY_MS, daysLeft, formatDate } from "./expiry.ts";
 import { KEY_NAME } from "./keys-file.ts";
 
 /** What a command prints and exits with. */
@@ -80,10 +80,7 @@ function isDayCount(text: string): boolean {
   return /^[1-9]\d{0,3}$/.test(text) && Number(text) <= MAX_DAYS;
 }
 
-/**
- * Formats the keys of a set as a table, as they are at `now`, in ms since the epoch. Of a hash it
- * shows the first 8 hex digits.
- */
+/** Formats the keys of a set as a table, as they are at `now`, in ms since the epoch. */
 export function formatKeyTable(set: KeySet, now: number): string {
   const header = `${"NAME".padEnd(NAME_WIDTH)}  HASH      STATE          DAYS LEFT\n`;
   return header + set.map((key) => formatRow(key, now)).join("");
@@ -91,14 +88,10 @@ export function formatKeyTable(set: KeySet, now: number): string {
 
 function formatRow(key: Key, now: number): string {
   const name = key.name.padEnd(NAME_WIDTH);
-  const digits = Buffer.from(key.hash).toString("hex", 0, 4);
   const state = keyState(key, now).replaceAll("_", " ").padEnd(13);
-  return `${name}  ${digits}  ${state}  ${formatDaysLeft(key, now)}\n`;
+  return `${name}  ${hashPrefix(key)}  ${state}  ${formatDaysLeft(key, now)}\n`;
 }
 
-/** Counts whole days, rounded up: a key made with `--days 90` has 90 left at first. */
 function formatDaysLeft({ expires }: Key, now: number): string {
-  if (expires === Infinity) return "never expires";
-  const days = Math.ceil((expires - now) / DAY_MS);
-  return String(Math.max(0, days));
+  return expires === Infinity ? "never expires" : String(daysLeft(expires, now));
 }

@@ -3,8 +3,9 @@ import { hash } from "node:crypto";
 
 import { KEYGEN } from "../keygen-command.ts";
 import { createKey, type Key, type KeySet } from "../auth/keys.ts";
-import { failure, readKeyOptions, type Result } from "./key-options.ts";
+import { readKeyOptions } from "./key-options.ts";
 import { PLACEHOLDER_KEY } from "./plaintext-key.ts";
+import { failure, type Result } from "./result.ts";
 
 /** One problem of a keys file. It contains no text from the file. */
 export interface KeysFileProblem {

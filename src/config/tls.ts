@@ -7,13 +7,13 @@ import {
   orderProblems,
   pairProblem,
   parseCertificates,
-  type Parsed,
   parsePrivateKey,
   validityProblems,
 } from "./certificates.ts";
-import { DAY_MS, EXPIRY_WARNING_MS, formatDate } from "./expiry.ts";
+import { daysLeft, EXPIRY_WARNING_MS, formatDate } from "./expiry.ts";
 import { type NamedFileOptions, readNamedFile } from "./named-file.ts";
 import { placeOf, placeOrDefault, type SettingsReader, type Variable } from "./reader.ts";
+import type { Result } from "./result.ts";
 import { secureContextOptions, type TlsPair } from "./tls-context.ts";
 
 /** A pair, and how long it is good for. */
@@ -75,8 +75,7 @@ export function warnOfPlaintext(reader: SettingsReader): void {
 
 /** Says how long the certificate is valid, in whole days, rounded up. */
 export function formatCertificate({ expires }: TlsIdentity, now: number): string {
-  const days = Math.max(0, Math.ceil((expires - now) / DAY_MS));
-  return `certificate: expires at ${formatDate(expires)}, days left: ${days}\n`;
+  return `certificate: expires at ${formatDate(expires)}, days left: ${daysLeft(expires, now)}\n`;
 }
 
 /** Both variables, or neither: one alone is a problem. */
@@ -110,10 +109,10 @@ function readPrivateKey(reader: SettingsReader, variable: Variable): KeyObject |
 function valueOf<Value>(
   reader: SettingsReader,
   variable: Variable,
-  parsed: Parsed<Value>,
+  result: Result<Value>,
 ): Value | undefined {
-  if (parsed.kind === "value") return parsed.value;
-  reader.problems.push({ place: placeOf(variable), message: parsed.message });
+  if (result.ok) return result.value;
+  reader.problems.push({ place: placeOf(variable), message: result.problem });
   return undefined;
 }
 

@@ -1,3 +1,4 @@
+import { hashPrefix } from "../auth/keys.ts";
 import type { Secrets } from "../config/settings.ts";
 import { API_VERSION } from "../docs/base.ts";
 import type { RequestRecord } from "../http/exchange.ts";
@@ -61,13 +62,10 @@ export function commonSamples({ keys, tls }: Secrets, now: number): Samples {
   const samples = new Map([
     [series("api_info", { version: API_VERSION, node: process.version }), 1],
   ]);
-  for (const { name, hash, expires } of keys) {
-    if (expires === Infinity) continue;
-    const digits = Buffer.from(hash).toString("hex", 0, 4);
-    samples.set(
-      series("api_key_expiry_seconds", { key: name, hash: digits }),
-      (expires - now) / 1000,
-    );
+  for (const key of keys) {
+    if (key.expires === Infinity) continue;
+    const labels = { key: key.name, hash: hashPrefix(key) };
+    samples.set(series("api_key_expiry_seconds", labels), (key.expires - now) / 1000);
   }
   if (tls !== undefined) {
     samples.set(series("api_certificate_expiry_seconds"), (tls.expires - now) / 1000);

@@ -205,7 +205,7 @@ const quotingSettings: typeof readConfiguration = (env, directory, now) => {
 };
 
 const quotingPem: typeof parsePrivateKey = (bytes) => {
-  return { kind: "problem", message: bytes.toString("latin1").replaceAll("\n", " ") };
+  return { ok: false, problem: bytes.toString("latin1").replaceAll("\n", " ") };
 };
 
 function unescapeTags(page: string): string {

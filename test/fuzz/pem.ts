@@ -23,9 +23,9 @@ export function pemTarget(parseKey: typeof parsePrivateKey = parsePrivateKey): T
       const certificates = parseCertificates(bytes);
       const privateKey = parseKey(bytes);
       const messages = [certificates, privateKey].flatMap((result) =>
-        result.kind === "problem" ? [result.message] : [],
+        result.ok ? [] : [result.problem],
       );
-      if (certificates.kind === "value") {
+      if (certificates.ok) {
         const chain = certificates.value;
         const begun = bytes.toString("latin1").split("-----BEGIN CERTIFICATE-----").length - 1;
         check(chain.length === begun, () => `${chain.length} certificates in ${quote(bytes)}`);
@@ -34,7 +34,7 @@ export function pemTarget(parseKey: typeof parsePrivateKey = parsePrivateKey): T
           ...validityProblems(chain, Date.parse("2030-01-01")),
           ...orderProblems(chain),
         );
-        if (privateKey.kind === "value") messages.push(pairProblem(chain, privateKey.value) ?? "");
+        if (privateKey.ok) messages.push(pairProblem(chain, privateKey.value) ?? "");
       }
       checkSecrets(messages, [secret]);
       for (const one of messages) check(/^[\x20-\x7e]*$/.test(one), () => `not one line: ${one}`);
