@@ -1,6 +1,6 @@
 import type { Dependency, ResponseDeclaration, Responses, Route } from "../http/route.ts";
 import type { Members, Model } from "../models/model.ts";
-import { parsePath } from "../models/paths.ts";
+import { type Parameter, sortParameters } from "../models/parameters.ts";
 import { Problems } from "../models/problems.ts";
 import { BASE, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES, TAGS } from "./base.ts";
 import { Components } from "./components.ts";
@@ -93,18 +93,15 @@ function memberOf<T>(members: Readonly<Record<string, T>>, name: string, list: s
 
 /** Those of the path come first. */
 function parametersOf({ path, parameters }: Route, components: Components): JsonObject[] {
-  const inPath = parsePath(path)?.names ?? [];
-  const others = Object.keys(parameters).filter((name) => !inPath.includes(name));
-  return [...inPath, ...others].map((name) => {
-    const place = inPath.includes(name) ? "path" : "query";
-    return parameterOf(name, place, parameters[name] as Model<unknown>, components);
-  });
+  const sets = sortParameters(path, parameters);
+  return (["path", "query"] as const).flatMap((place) =>
+    sets[place].map((parameter) => parameterOf(parameter, place, components)),
+  );
 }
 
 function parameterOf(
-  name: string,
+  [name, { schema, absent }]: Parameter,
   place: string,
-  { schema, absent }: Model<unknown>,
   components: Components,
 ): JsonObject {
   const { description: _, ...shown } = components.schema(schema);

@@ -121,7 +121,7 @@ export class RequestFlow {
       verdict ??
       this.#checkBody(exchange, route) ??
       this.#checkLoad(exchange, route) ??
-      admitByDependencies(route.dependencies, exchange.context);
+      askDependencies(route.dependencies, "admit", exchange.context);
     if (rejection) this.#respond(exchange, rejection);
     else if (route.body === undefined) this.#handle(exchange, match, undefined);
     else this.#readBody(exchange, match);
@@ -149,7 +149,7 @@ export class RequestFlow {
 
   #handleBody(exchange: Exchange, match: Match, bytes: Buffer): void {
     try {
-      const rejection = recheckDependencies(match.route.dependencies, exchange.context);
+      const rejection = askDependencies(match.route.dependencies, "recheck", exchange.context);
       const body = rejection ?? parseBody(bytes);
       if (body instanceof HttpError) this.#respond(exchange, body);
       else this.#handle(exchange, match, body);
@@ -241,19 +241,14 @@ function readInput(match: Match, query: string, body: unknown): InputRecord | Ht
   return problems.isEmpty ? input : new HttpError(422, problems.list);
 }
 
-/** Asks the dependencies whether there is room for a request, up to the first that rejects it. */
-function admitByDependencies(dependencies: readonly Dependency[], context: Context): Rejection {
+/** Runs one of the later checks of dependencies that have it, up to the first that rejects. */
+function askDependencies(
+  dependencies: readonly Dependency[],
+  check: "admit" | "recheck",
+  context: Context,
+): Rejection {
   for (let i = 0; i < dependencies.length; i += 1) {
-    const rejection = dependencies[i]?.admit?.(context);
-    if (rejection) return rejection;
-  }
-  return undefined;
-}
-
-/** Runs the checks that dependencies repeat when the body has arrived. */
-function recheckDependencies(dependencies: readonly Dependency[], context: Context): Rejection {
-  for (let i = 0; i < dependencies.length; i += 1) {
-    const rejection = dependencies[i]?.recheck?.(context);
+    const rejection = dependencies[i]?.[check]?.(context);
     if (rejection) return rejection;
   }
   return undefined;

@@ -42,13 +42,10 @@ export class HttpError implements Reply {
   }
 }
 
+const NOT_STORED = ["Cache-Control", "no-store"] as const;
+
 /** The header fields of every JSON response: names and values in turn. */
-export const JSON_HEADERS: readonly string[] = [
-  "Content-Type",
-  "application/json",
-  "Cache-Control",
-  "no-store",
-];
+export const JSON_HEADERS: readonly string[] = ["Content-Type", "application/json", ...NOT_STORED];
 
 /** A reply whose body is `value` as JSON. `headers` are further field names and values in turn. */
 export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
@@ -57,7 +54,7 @@ export function json(status: number, value: unknown, headers: readonly string[] 
 
 /** A reply without content (204). */
 export function empty(headers: readonly string[] = []): Reply {
-  return { status: 204, headers: ["Cache-Control", "no-store", ...headers], body: "" };
+  return { status: 204, headers: [...NOT_STORED, ...headers], body: "" };
 }
 
 /**
@@ -73,7 +70,7 @@ export function text(
   content: string | Readable,
   headers: readonly string[] = [],
 ): Reply {
-  const fields = ["Content-Type", type, "Cache-Control", "no-store", ...headers];
+  const fields = ["Content-Type", type, ...NOT_STORED, ...headers];
   return { status, headers: fields, body: content };
 }
 

@@ -1,3 +1,4 @@
+// What builders import: the functions that make models, and the types to name them with.
 export { array } from "./array.ts";
 export type { JsonSchema, Model, ValueOf } from "./base.ts";
 export { annotate, literal, nullable, optional, refine, union } from "./choice.ts";

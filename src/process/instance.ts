@@ -44,10 +44,10 @@ export function createInstance(
   readMetrics?: MetricsReader,
 ): LocalInstance {
   const keyring = { current: secrets.keys };
-  let current = secrets;
+  let { tls } = secrets;
   const metrics = settings.metrics ? new ProcessMetrics(log) : undefined;
   const samples = (): Samples | undefined => metrics?.samples(service);
-  const readOwn = (): string => formatOwn(current, samples());
+  const readOwn = (): string => formatOwn({ keys: keyring.current, tls }, samples());
   const routes = createRoutes({
     keyring,
     isDraining: () => service.connections.isDraining,
@@ -57,15 +57,15 @@ export function createInstance(
   });
   const events = metrics === undefined ? log : { ...log, response: metrics.response };
   const service: Service = createService(routes, settings, events, {
-    tls: secrets.tls && tlsServerOptions(secrets.tls, settings.headersTimeoutMs),
+    tls: tls && tlsServerOptions(tls, settings.headersTimeoutMs),
   });
   logServerProblems(service.server, log);
   return {
     listen: () => listen(service.server, settings),
-    setSecrets: async ({ keys, tls }) => {
-      if (tls !== undefined) setSecureContext(service.server, tls);
-      keyring.current = keys;
-      current = { keys, tls };
+    setSecrets: async (latest) => {
+      if (latest.tls !== undefined) setSecureContext(service.server, latest.tls);
+      keyring.current = latest.keys;
+      tls = latest.tls;
     },
     stop: () => stop(service, settings),
     samples,

@@ -33,15 +33,17 @@ export async function prepareHost(host: Host): Promise<void> {
 }
 
 /** Starts listening. Rejects with a Failure if the server can't. */
-export function listen(server: Server, { host, port }: Settings): Promise<ListenAddress> {
+export function listen(
+  server: Server,
+  { host, port }: Pick<Settings, "host" | "port">,
+): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     server.once("listening", () => resolve(addressOf(server, host)));
     server.once("error", ({ code }: NodeJS.ErrnoException) => {
       // Without IPv6, "::" means every IPv4 address.
       const isWithoutIPv6 = code === "EAFNOSUPPORT" && host.kind === "address";
       if (isWithoutIPv6 && host.address === "::") {
-        const any: Host = { kind: "address", address: "0.0.0.0" };
-        resolve(listen(server, { host: any, port } as Settings));
+        resolve(listen(server, { host: { kind: "address", address: "0.0.0.0" }, port }));
       } else if (host.kind === "address") {
         reject(new Failure(describeListenError(code, host.address, port)));
       } else {
