@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 
-import { DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
+import { DENIED, INVALID, isKey, isValid, reportListening, respond } from "./shared.js";
 
 const server = createServer((request, response) => {
   if (request.method !== "POST" || request.url !== "/process") {
@@ -21,12 +21,3 @@ const server = createServer((request, response) => {
   }
 });
 server.listen(0, "127.0.0.1", () => reportListening(server));
-
-function respond(response, status, value) {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-  });
-  response.end(body);
-}

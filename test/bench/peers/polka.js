@@ -3,17 +3,17 @@ import { randomUUID } from "node:crypto";
 
 import polka from "polka";
 
-import { DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
+import { DENIED, INVALID, isKey, isValid, reportListening, respond } from "./shared.js";
 
 const app = polka().post("/process", guard, readBody, (request, response) => {
-  if (isValid(request.body)) send(response, 200, { ...request.body, id: randomUUID() });
-  else send(response, 422, INVALID);
+  if (isValid(request.body)) respond(response, 200, { ...request.body, id: randomUUID() });
+  else respond(response, 422, INVALID);
 });
 app.listen(0, "127.0.0.1", () => reportListening(app.server));
 
 function guard(request, response, next) {
   if (isKey(request.headers["x-api-key"])) next();
-  else send(response, 401, DENIED);
+  else respond(response, 401, DENIED);
 }
 
 function readBody(request, response, next) {
@@ -24,13 +24,4 @@ function readBody(request, response, next) {
     request.body = JSON.parse(text);
     next();
   });
-}
-
-function send(response, status, value) {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-  });
-  response.end(body);
 }

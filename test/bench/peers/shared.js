@@ -1,4 +1,4 @@
-// What the peers have in common: the check of the key, and the line that says where they listen.
+// What the peers have in common: the checks, and the line that says where they listen.
 import { createHash, timingSafeEqual } from "node:crypto";
 
 /** The response to a request without the right key, as JSON. */
@@ -17,6 +17,16 @@ export function isKey(value) {
 /** Whether a body is what the service takes. */
 export function isValid(body) {
   return typeof body === "object" && body !== null && typeof body.status === "string";
+}
+
+/** Writes a response of JSON, for peers that have no function for it. */
+export function respond(response, status, value) {
+  const body = JSON.stringify(value);
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(body),
+  });
+  response.end(body);
 }
 
 /**
