@@ -16,12 +16,21 @@ export function parseCertificates(bytes: Buffer): Result<Chain> {
   const chain: X509Certificate[] = [];
   for (const [pem] of text.matchAll(CERTIFICATE)) {
     const certificate = tryTo(() => new X509Certificate(pem));
-    if (certificate === undefined) return damaged(chain.length + 1);
+    const number = chain.length + 1;
+    if (certificate === undefined) return damaged(number);
+    if (!hasDates(certificate)) {
+      return failure(`certificate ${number} of the file has a damaged date: make it anew`);
+    }
     chain.push(certificate);
   }
   // The end of one is missing.
   if (chain.length < begun) return damaged(chain.length + 1);
   return { ok: true, value: chain };
+}
+
+/** OpenSSL takes a certificate whose dates it can't read. */
+function hasDates({ validFrom, validTo }: X509Certificate): boolean {
+  return !Number.isNaN(Date.parse(validFrom) + Date.parse(validTo));
 }
 
 /** Parses the private key of a PEM file, RSA or EC. */
@@ -42,7 +51,6 @@ export function validityProblems(chain: Chain, now: number): string[] {
     const name = `certificate ${index + 1} of the file`;
     const begins = Date.parse(validFrom);
     const expires = Date.parse(validTo);
-    if (Number.isNaN(begins + expires)) return [`${name} has a damaged date: make it anew`];
     if (expires <= now) return [`${name} expired at ${formatDate(expires)}: renew it`];
     if (begins <= now) return [];
     return [

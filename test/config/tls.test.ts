@@ -4,7 +4,6 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { validityProblems } from "../../src/config/certificates.ts";
 import { DAY_MS } from "../../src/config/expiry.ts";
 import { type Configuration, readConfiguration, SettingsError } from "../../src/config/settings.ts";
 import {
@@ -345,9 +344,24 @@ function encrypted(key: string, args: readonly string[]): string {
   return openssl(["pkey", "-aes128", "-passout", "pass:secret", ...args], key);
 }
 
-test("a certificate with a damaged date is one line", () => {
-  const damaged = { validFrom: "Bad time value", validTo: "Bad time value" } as X509Certificate;
-  assert.deepEqual(validityProblems([damaged], 0), [
-    "certificate 1 of the file has a damaged date: make it anew",
-  ]);
+describe("a certificate with a damaged date", () => {
+  for (const [index, what] of ["beginning", "end"].entries()) {
+    test(`is one line if the date is that of its ${what}`, (t) => {
+      const files = { cert: withDamagedDate(ec.cert, index), key: ec.key };
+      assert.deepEqual(problems(t, files), [
+        `${CERT}: certificate 1 of the file has a damaged date: make it anew`,
+      ]);
+    });
+  }
 });
+
+/** Puts a letter into one of a certificate's two dates. OpenSSL does not check the signature. */
+function withDamagedDate(pem: string, index: number): string {
+  const bytes = Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64");
+  // UTCTime (X.690 8.25): the tag and the length, then 13 characters.
+  let start = bytes.indexOf("170d", 0, "hex");
+  if (index === 1) start = bytes.indexOf("170d", start + 15, "hex");
+  bytes.write("x", start + 2);
+  const lines = bytes.toString("base64").replace(/.{64}/g, "$&\n");
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+}
