@@ -40,7 +40,8 @@ describe("npm start", { skip: needsCompiler }, () => {
         () => service.members().length === 0,
         () => service.members().join("\n"),
       );
-      assert.match(service.output(), /"event":"draining"/);
+      // Its last lines may still be in the pipe.
+      await service.until(/"event":"draining"/);
     });
   }
 
@@ -53,7 +54,7 @@ describe("npm start", { skip: needsCompiler }, () => {
       () => service.members().length === 0,
       () => service.members().join("\n"),
     );
-    assert.match(service.output(), /"event":"stopped"/);
+    await service.until(/"event":"stopped"/);
   });
 
   test("SIGHUP to the service reloads its keys", async (t) => {
