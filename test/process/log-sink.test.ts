@@ -198,6 +198,8 @@ describe("a log on a full disk", () => {
     for (let i = 0; i < 100; i += 1) {
       assert.equal((await request(program.port, post('{"status":"SUCCESS"}'))).status, 200);
     }
+    // It comes after the lines of all requests before it have been written, and has none itself.
+    await request(program.port, get("/health"));
     truncateSync(program.path);
     await request(program.port, get("/after", ["X-Request-Id: after"]));
     await program.until(() => program.stdout().includes('"after"'), "a line after the failure");

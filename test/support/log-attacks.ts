@@ -10,7 +10,7 @@ import {
 import { join } from "node:path";
 
 import { countOf, type Measurement, sendMany, startFlood } from "./attacks.ts";
-import { open, openMany, untilAnswered, untilClosed } from "./client.ts";
+import { open, openMany, request, untilAnswered, untilClosed } from "./client.ts";
 import type { LogLine, Variables } from "./program.ts";
 import { get, post } from "./requests.ts";
 import type { Scope } from "./scope.ts";
@@ -106,15 +106,15 @@ async function call(port: number, name: string, count: number): Promise<string[]
 export async function fullDisk(scope: Scope, requests: number): Promise<Measurement[]> {
   const program = await startWithLog(scope, "full disk");
   const statuses = await sendMany(program, requests);
-  // Its response comes after the lines of all requests before it have been handed over.
-  await call(program.port, "latest", 1);
+  // It comes after the lines of all requests before it have been written, and has none itself.
+  await request(program.port, get("/health"));
   const before = (await idsIn(program.log)).size;
   truncateSync(program.log);
   const later = await call(program.port, "later", 50);
   const last = later.at(-1) ?? "";
   await untilLogged(program.log, last);
   const ids = await idsIn(program.log);
-  const all = requests + 1 + later.length;
+  const all = requests + later.length;
   const counted = before + ids.size + (await sumOf(program.log, "lost_lines"));
   const messages = readFileSync(program.stderr, "utf8").split("\n").length - 1;
   return [
