@@ -17,8 +17,8 @@ import { root } from "./support/root.ts";
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["models", "problems base formats string number object array choice model paths parameters"],
-  ["http", "reply route head node-internals parse-error table router budget connection exchange"],
-  ["http", "json body stream send connections flow server"],
+  ["http", "reply route head node-internals parse-error table router budget turns connection"],
+  ["http", "exchange json body stream send connections flow server"],
   [".", "keygen-command client-address log-line log-buffer log metrics-text metrics"],
   ["auth", "key-index keys limits security"],
   [

@@ -11,6 +11,7 @@ import {
   unsentBytes,
 } from "./node-internals.ts";
 import type { HttpError } from "./reply.ts";
+import type { Turns } from "./turns.ts";
 
 /** A request, as its connection sees it. */
 export interface Pending {
@@ -44,6 +45,7 @@ export class Connection {
   /** It uses TLS. */
   readonly isEncrypted: boolean;
   readonly #budget: MemoryBudget;
+  readonly #turns: Turns;
   /** How many bytes it has taken from the budget. */
   #taken = 0;
   /**
@@ -70,11 +72,12 @@ export class Connection {
   /** How many bytes waited to be sent at the last sweep. */
   #unsentSwept = 0;
 
-  constructor(socket: Socket, budget: MemoryBudget) {
+  constructor(socket: Socket, budget: MemoryBudget, turns: Turns) {
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
     this.isEncrypted = (socket as TLSSocket).encrypted === true;
     this.#budget = budget;
+    this.#turns = turns;
   }
 
   get isClosing(): boolean {
@@ -117,7 +120,7 @@ export class Connection {
   /**
    * The parser has stopped at `bytesParsed` in `bytes`, or had stopped before them: it may have
    * been paused by node:http, and node:tls goes on with what it has decrypted. Keeps the rest and
-   * reads no further: until the next turn, or, if 64 requests are open, until those before have
+   * reads no further: until its next turn, or, if 64 requests are open, until those before have
    * their responses.
    */
   holdBack(bytes: Buffer, bytesParsed: number): void {
@@ -271,7 +274,7 @@ export class Connection {
   }
 
   #releaseNextTurn(): void {
-    setImmediate(() => this.#release());
+    this.#turns.add(() => this.#release());
   }
 
   /** Goes on with the bytes that were held back, if the client reads its responses. */

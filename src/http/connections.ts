@@ -7,6 +7,7 @@ import { Connection, type SweepPolicy } from "./connection.ts";
 import { Exchange, type RequestRecord } from "./exchange.ts";
 import { stopParserIf } from "./node-internals.ts";
 import { HttpError } from "./reply.ts";
+import { Turns } from "./turns.ts";
 
 /** Where the service reports what happens. */
 export interface ServerEvents {
@@ -22,6 +23,7 @@ export class Connections {
   readonly #events: ServerEvents;
   readonly #writeTimeoutMs: number;
   readonly #pipelineBudget = new MemoryBudget(PIPELINE_BYTES);
+  readonly #turns = new Turns();
   #inFlight = 0;
   #accepted = 0;
   #isDraining = false;
@@ -58,7 +60,7 @@ export class Connections {
   /** Tracks a socket until it closes. */
   add(socket: Socket): void {
     this.#accepted += 1;
-    const connection = new Connection(socket, this.#pipelineBudget);
+    const connection = new Connection(socket, this.#pipelineBudget, this.#turns);
     this.#connections.set(socket, connection);
     stopParserIf(socket, () => connection.mustStop());
     socket.on("close", () => {
@@ -141,7 +143,7 @@ export class Connections {
 }
 
 /** What requests that are pipelined behind others may take in memory. */
-const PIPELINE_BYTES = 33_554_432;
+const PIPELINE_BYTES = 8_388_608;
 
 const BODY_GRACE_MS = 1000;
 const DRAIN_IDLE_MS = 50;

@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 
 import { MemoryBudget } from "../../src/http/budget.ts";
 import { Connection, type Pending, type SweepPolicy } from "../../src/http/connection.ts";
+import { Turns } from "../../src/http/turns.ts";
 
 /** As much of a parser as a connection uses. */
 class FakeParser {
@@ -102,7 +103,7 @@ interface Fakes {
 /** A connection with some open requests. */
 function connect(budget: MemoryBudget, requests: number): Fakes {
   const socket = new FakeSocket();
-  const connection = new Connection(socket as unknown as Socket, budget);
+  const connection = new Connection(socket as unknown as Socket, budget, new Turns());
   const pendings = Array.from({ length: requests }, () => new FakePending());
   for (const pending of pendings) connection.add(pending);
   return { socket, connection, pendings };

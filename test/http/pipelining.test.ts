@@ -389,8 +389,8 @@ describe("the memory for requests that are pipelined", () => {
     const parsed = new Map<Socket, number>();
     service.server.on("request", ({ socket }) => parsed.set(socket, (parsed.get(socket) ?? 0) + 1));
     const { kept, closed } = await fill(service, request.repeat(80));
-    // 63 requests of 8 KiB, and what was read behind them, make about 64 connections in 32 MiB.
-    assert.ok(kept.length >= 61 && kept.length <= 65, `${kept.length} were kept`);
+    // 63 requests of 8 KiB, and what was read behind them, make about 16 connections in 8 MiB.
+    assert.ok(kept.length >= 14 && kept.length <= 17, `${kept.length} were kept`);
     assert.ok(closed.every(({ responses }) => responses.length === 0));
     assert.ok([...parsed.values()].every((count) => count <= MAX_OPEN));
     // A request that no other precedes is free.
@@ -404,7 +404,7 @@ describe("the memory for requests that are pipelined", () => {
   test("counts what was read behind the 64th, too", async (t) => {
     const service = await serveGated(t);
     const { kept } = await fill(service, get("/gated").repeat(64) + "a".repeat(60_000));
-    assert.ok(kept.length >= 50 && kept.length <= 60, `${kept.length} were kept`);
+    assert.ok(kept.length >= 13 && kept.length <= 15, `${kept.length} were kept`);
   });
 
   test("is given back with the responses, and if a client goes away", async (t) => {
