@@ -232,9 +232,11 @@ export class Connection {
 
   #mayStay(now: number, { idleMs, isDraining, isPastDeadline }: SweepPolicy): boolean {
     if (isPastDeadline) return false;
-    // node:http's own timeout covers a connection that has yet to send its first request.
-    if (this.socket.bytesWritten === 0 && !isDraining) return true;
-    return now - this.#idleSince < idleMs;
+    const idle = now - this.#idleSince;
+    if (this.socket.bytesWritten > 0) return idle < idleMs;
+    // node:http's own timeout covers a connection that has yet to send its first request. While
+    // draining, its client may be about to send one that no one else can serve.
+    return !isDraining || idle < Math.max(idleMs, FIRST_REQUEST_MS);
   }
 
   /** Forgets requests that are complete and whose responses are written, to free their memory. */
@@ -337,5 +339,6 @@ function isWritten({ hasEnded, request, response }: Pending): boolean {
   return hasEnded && request.complete && response.writableFinished;
 }
 
+const FIRST_REQUEST_MS = 500;
 const LINGER_MS = 2000;
 const LINGER_BYTES = 3_145_728;

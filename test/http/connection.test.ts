@@ -31,7 +31,7 @@ class FakeSocket extends EventEmitter {
   /** What was written to the client. */
   readonly written: string[] = [];
   readonly bytesRead = 0;
-  readonly bytesWritten = 1;
+  bytesWritten = 1;
   readonly writableLength = 0;
   writable = true;
   hasEnded = false;
@@ -374,6 +374,23 @@ test("an idle connection stays for its time while draining, but not past the dea
     assert.equal(connection.sweep(now, { ...POLICY, idleMs, isDraining }), true);
     const policy = { ...POLICY, idleMs, isDraining, isPastDeadline: true };
     assert.equal(connection.sweep(now, policy), false);
+    assert.equal(socket.destroyed, true);
+  }
+});
+
+test("while draining, a connection may be idle for longer before its first request", () => {
+  for (const [bytesWritten, idleMs, limitMs] of [
+    [1, 50, 50],
+    [0, 50, 500],
+    [0, 600, 600],
+  ] as const) {
+    const { socket, connection } = connect(largeBudget(), 0);
+    socket.bytesWritten = bytesWritten;
+    const policy = { ...POLICY, idleMs, isDraining: true };
+    const start = performance.now();
+    assert.equal(connection.sweep(start + limitMs - 1, policy), true);
+    // It was made before the test read the clock.
+    assert.equal(connection.sweep(start + limitMs, policy), false);
     assert.equal(socket.destroyed, true);
   }
 });

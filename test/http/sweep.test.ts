@@ -132,10 +132,31 @@ describe("draining", () => {
     await until(() => !service.server.listening, "the service to drain");
     // A twentieth of the second that bodies have.
     clock.now += 50;
-    for (const { client } of [idle, ...others]) await client.untilEnded();
+    await idle.client.untilEnded();
+    clock.now += 450;
+    for (const { client } of others) await client.untilEnded();
     await drained;
     // Much later, node:http would have responded with 408.
     assert.ok(others.every(({ client }) => client.responses.length === 0));
+    assert.equal(await left(), 0);
+  });
+
+  test("serves a client that sends its first request within half a second", async (t) => {
+    const { service, clock, connect, left } = await serveSwept(t);
+    const idle = await connect(get("/"));
+    await idle.client.untilResponses();
+    const { client } = await connect();
+    const drained = service.connections.drain(service.server);
+    await until(() => !service.server.listening, "the service to drain");
+    clock.now += 499;
+    await idle.client.untilEnded();
+    client.send(get("/"));
+    await client.untilEnded();
+    await drained;
+    assert.deepEqual(
+      client.responses.map(({ status, headers }) => [status, headers["connection"]]),
+      [[200, "close"]],
+    );
     assert.equal(await left(), 0);
   });
 
