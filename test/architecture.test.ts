@@ -17,7 +17,10 @@ import { root } from "./support/root.ts";
 /** Each file imports only what stands before it. Files in routes/ do not import each other. */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["models", "problems base formats string number object array choice model paths parameters"],
-  ["http", "reply route head node-internals parse-error table router budget turns connection"],
+  [
+    "http",
+    "node-http reply route head node-internals parse-error table router budget turns connection",
+  ],
   ["http", "exchange json body stream send connections flow server"],
   [".", "keygen-command client-address log-line log-buffer log metrics-text metrics"],
   ["auth", "key-index keys limits security"],
@@ -47,17 +50,10 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/http/": {
     "node:buffer": ["isUtf8"],
     "node:crypto": ["randomBytes"],
-    "node:http": [
-      "METHODS",
-      "STATUS_CODES",
-      "createServer",
-      "validateHeaderName",
-      "validateHeaderValue",
-    ],
     "node:https": ["createServer"],
     "node:net": ["Server"],
-    // Node 20 writes the end of a response differently.
-    "node:process": ["versions"],
+    // Node 20 writes the end of a response differently. See also BUILTIN_MODULES.
+    "node:process": ["getBuiltinModule", "versions"],
     "node:stream": ["Readable"],
     "node:timers/promises": ["setImmediate", "setTimeout"],
   },
@@ -81,7 +77,7 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
     "node:tls": ["createSecureContext"],
     "node:util": ["parseArgs"],
   },
-  "src/docs/": { "node:http": ["METHODS", "STATUS_CODES"] },
+  "src/docs/": {},
   "src/app.ts": { "node:fs": ["readFileSync"] },
   "src/process/": {
     "node:cluster": ["default"],
@@ -130,6 +126,15 @@ const CLIENTS_FOR_ROUTES = [
   "node:https request",
 ];
 
+/** The only file that names a module of Node in a call. It has no other statements. */
+const BUILTIN_MODULES = {
+  path: "src/http/node-http.ts",
+  text: `import { getBuiltinModule } from "node:process";
+export const { createServer, METHODS, STATUS_CODES, validateHeaderName, validateHeaderValue } =
+  getBuiltinModule("node:http");
+`,
+};
+
 /** The only places that know their process: its arguments, environment, signals, and end. */
 const PROCESS = ["src/main.ts", "src/process/"];
 
@@ -142,7 +147,6 @@ const DYNAMIC_CODE = rules.anyUse([
   "globalThis",
   "require",
   "createRequire",
-  "getBuiltinModule",
   "dlopen",
   "binding",
   "\\",
@@ -203,6 +207,14 @@ describe("the source", () => {
   test("makes no code at run time", () => {
     assert.deepEqual(rules.uses(sources, DYNAMIC_CODE), []);
     assert.deepEqual(rules.uses(sources, rules.constructorUse), []);
+  });
+
+  test("names a module in a call in one file only", () => {
+    const { path, text } = BUILTIN_MODULES;
+    const use = rules.anyUse(["getBuiltinModule"]);
+    assert.deepEqual(rules.uses(sources, use, [path]), []);
+    const file = readFileSync(new URL(path, root), "utf8");
+    assert.equal(file.replace(/^\n?\/\*\*.*?\*\/\n/ms, ""), text);
   });
 
   test("opens no connection, but that a route may fetch", () => {

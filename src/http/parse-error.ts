@@ -1,6 +1,5 @@
-import { METHODS } from "node:http";
-
 import { HEADER_TOO_LARGE, NOT_HTTP, VERSION_NOT_SUPPORTED } from "./head.ts";
+import { METHODS } from "./node-http.ts";
 import { isOtherVersion } from "./node-internals.ts";
 import { HttpError } from "./reply.ts";
 

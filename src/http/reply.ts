@@ -1,5 +1,6 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Readable } from "node:stream";
+
+import { validateHeaderName, validateHeaderValue } from "./node-http.ts";
 
 /** A response as a handler returns it. `json()` makes one. */
 export interface Reply {

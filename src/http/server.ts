@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerOptions } from "node:http";
+import type { Server, ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
@@ -8,6 +8,7 @@ import { Connections, type ServerEvents } from "./connections.ts";
 import { requestIdOf } from "./exchange.ts";
 import { type FlowLimits, RequestFlow } from "./flow.ts";
 import { HEADER_LIMITS, NOT_HTTP } from "./head.ts";
+import { createServer } from "./node-http.ts";
 import { isReset, rawSocketOf } from "./node-internals.ts";
 import { type ParseError, rejectionOf } from "./parse-error.ts";
 import type { HttpError } from "./reply.ts";

@@ -1,6 +1,5 @@
-import { METHODS } from "node:http";
-
 import { PARAMETER, parsePath } from "../models/paths.ts";
+import { METHODS } from "./node-http.ts";
 import type { Route } from "./route.ts";
 
 /**

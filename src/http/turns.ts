@@ -4,24 +4,18 @@
  */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
-  #isScheduled = false;
 
   /** Runs `task` in a later turn, after the tasks that wait already. */
   add(task: () => void): void {
+    if (this.#waiting.length === 0) setImmediate(this.#run);
     this.#waiting.push(task);
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled || this.#waiting.length === 0) return;
-    this.#isScheduled = true;
-    setImmediate(this.#run);
   }
 
   readonly #run = (): void => {
-    this.#isScheduled = false;
-    for (const task of this.#waiting.splice(0, TASKS_PER_TURN)) task();
-    this.#schedule();
+    const tasks = this.#waiting.splice(0, TASKS_PER_TURN);
+    // Before the tasks run, because each of them may add another.
+    if (this.#waiting.length > 0) setImmediate(this.#run);
+    for (const task of tasks) task();
   };
 }
 
