@@ -1,7 +1,8 @@
-import { connect, type Socket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Socket } from "node:net";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
 import type { TestService } from "../support/server.ts";
+import { connect, CONNECTION, USES_TLS } from "../support/transport.ts";
 import { check } from "./target.ts";
 
 /** One response, as it was on the wire. */
@@ -18,15 +19,25 @@ const LIMIT_MS = 20_000;
 /** How many turns of the event loop the service gets to read a piece. */
 const MAX_TURNS = 200;
 
+/** After how many turns without a byte no other response is expected. */
+const QUIET_TURNS = 5;
+
+/** Lets the service have a turn. What TLS encrypts takes the system some time to deliver. */
+const turn = USES_TLS ? (): Promise<void> => sleep(2) : (): Promise<void> => nextTurn();
+
 /**
  * Sends `pieces` one after the other, each when the service has read the one before, then ends, and
  * resolves to all that comes back. Rejects if the connection is reset, or is not closed.
  */
 export async function converse(service: TestService, pieces: readonly Buffer[]): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  const peer = new Promise<Socket>((resolve) => service.server.once("connection", resolve));
-  const client = connect({ port: service.port, host: "127.0.0.1", allowHalfOpen: true });
-  client.on("data", (chunk) => chunks.push(chunk));
+  const peer = new Promise<Socket>((resolve) => service.server.once(CONNECTION, resolve));
+  const client = connect({ port: service.port, allowHalfOpen: true });
+  let quietTurns = 0;
+  client.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    quietTurns = 0;
+  });
   const closed = untilClosed(client);
   // It may reject while this function still waits for something else.
   closed.catch(() => {});
@@ -37,13 +48,12 @@ export async function converse(service: TestService, pieces: readonly Buffer[]):
     if (socket.destroyed) break;
     client.write(piece);
     sent += piece.length;
-    for (let turn = 0; turn < MAX_TURNS; turn += 1) {
+    for (let turns = 0; turns < MAX_TURNS; turns += 1) {
       if (socket.bytesRead >= sent || socket.destroyed) break;
-      await nextTurn();
+      await turn();
     }
   }
-  // The last responses may take some turns.
-  for (let turn = 0; turn < 5; turn += 1) await nextTurn();
+  for (; quietTurns < QUIET_TURNS; quietTurns += 1) await turn();
   client.end();
   await closed;
   return Buffer.concat(chunks);
