@@ -52,6 +52,15 @@ test("entries are told apart by any one byte of their hashes", () => {
   for (const value of [0, 0xff]) assert.equal(index.find(bytesOf(value, 0, value)), undefined);
 });
 
+test("two entries may differ in any one byte of their hashes", () => {
+  const zeros = { hash: new Uint8Array(32) };
+  for (let position = 0; position < 32; position += 1) {
+    const other = { hash: bytesOf(0, position, 1) };
+    const index = new KeyIndex([zeros, other]);
+    assert.deepEqual([index.find(zeros.hash), index.find(other.hash)], [zeros, other]);
+  }
+});
+
 test("of entries with the same hash, the last one counts", () => {
   const entries = entriesOf("a", "b", "a", "a");
   const index = new KeyIndex(entries);

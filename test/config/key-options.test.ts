@@ -106,6 +106,7 @@ const BAD: readonly (readonly [message: string, options: readonly string[]])[] =
     [
       "Rate=1/s",
       "rate",
+      "ratex",
       "in-flight=1",
       "inflight=1",
       "inFlight=1",
