@@ -28,6 +28,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
+// Whoever stops it must not leave a test behind that runs for ever.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 // Not under `node --test`, which runs whatever stands in test/.
 if (process.env["NODE_TEST_CONTEXT"] === undefined) await main();
 
@@ -124,8 +127,10 @@ function passes(lane: string, test: string): Promise<boolean> {
       }
     };
     const timer = setTimeout(end, LIMIT_MS);
+    process.on("exit", end);
     child.on("exit", (code) => {
       clearTimeout(timer);
+      process.off("exit", end);
       end();
       resolve(code === 0);
     });
