@@ -82,7 +82,8 @@ export function requestTarget(routes = appRoutes, distort?: (bytes: Buffer) => B
       const whole = await exchange(wire, [bytes], mayBeHead);
       const pieces = cut(random, bytes);
       const inPieces = await exchange(wire, pieces, mayBeHead);
-      const [one, other] = [statusesOf(whole), statusesOf(inPieces)];
+      const isLong = bytes.length > MAX_HEADER_BYTES;
+      const [one, other] = [statusesOf(whole, isLong), statusesOf(inPieces, isLong)];
       const cuts = pieces.map((piece) => piece.length).join();
       check(one === other, () => `${one} at once, ${other} in ${cuts}: ${quote(bytes)}`);
       const isAnswered = whole.responses.length + whole.abandoned > 0 || isEmpty(bytes);
@@ -99,10 +100,16 @@ function isEmpty(bytes: Buffer): boolean {
   return /^[\r\n]*$/.test(bytes.toString("latin1"));
 }
 
-/** Whether bytes that are no request get 400, 501 or 505 may depend on how they arrive. */
-function statusesOf({ responses }: Outcome): string {
-  const kinds = responses.map(({ status }) => ([501, 505].includes(status) ? 400 : status));
-  return kinds.join();
+/** Past this, a header section is 431. */
+const MAX_HEADER_BYTES = 16_384;
+
+/**
+ * The statuses, with 400 for all that may depend on how bytes arrive that are no request: 501, 505,
+ * and, if they may be too long as well as malformed, 431.
+ */
+function statusesOf({ responses }: Outcome, isLong: boolean): string {
+  const alike = isLong ? [431, 501, 505] : [501, 505];
+  return responses.map(({ status }) => (alike.includes(status) ? 400 : status)).join();
 }
 
 /** What a service made of some bytes. */
