@@ -66,9 +66,9 @@ describe("a worker pool", () => {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       PORT: String(port),
-      SERVICE_API_KEY: "the key of this service",
+      SERVICE_API_KEY: "the-key-of-this-service",
     });
-    const task = post('{"status":"SUCCESS"}', [], { key: "the key of this service" });
+    const task = post('{"status":"SUCCESS"}', [], { key: "the-key-of-this-service" });
     const workers = await workersOf(program, 2);
     const stuck = await open(port, task);
     program.child.kill("SIGKILL");
