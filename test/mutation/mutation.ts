@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { Random } from "../fuzz/random.ts";
+import { kill } from "../support/processes.ts";
 import { type Mutant, mutantsOf, type TypeScript } from "./mutants.ts";
 import { testsFor } from "./tests.ts";
 
@@ -119,13 +120,7 @@ async function isKilled(lane: string, tests: readonly string[]): Promise<boolean
 function passes(lane: string, test: string): Promise<boolean> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [test], { cwd: lane, stdio: "ignore", detached: true });
-    const end = (): void => {
-      try {
-        process.kill(-Number(child.pid), "SIGKILL");
-      } catch {
-        // All of the group have ended.
-      }
-    };
+    const end = (): void => kill(-Number(child.pid), "SIGKILL");
     const timer = setTimeout(end, LIMIT_MS);
     process.on("exit", end);
     child.on("exit", (code) => {
