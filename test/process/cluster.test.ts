@@ -62,13 +62,14 @@ describe("a worker pool", () => {
 
   test("leaves no worker and no connection if the primary is killed", async (t) => {
     const [port = 0] = await freePorts(1);
+    const key = "the-key-of-this-service";
+    const task = post('{"status":"SUCCESS"}', [], { key });
     const program = await startProgram(t, {
       WORKERS: "2",
       PROCESS_DELAY_MS: "600000",
       PORT: String(port),
-      SERVICE_API_KEY: "the-key-of-this-service",
+      SERVICE_API_KEY: key,
     });
-    const task = post('{"status":"SUCCESS"}', [], { key: "the-key-of-this-service" });
     const workers = await workersOf(program, 2);
     const stuck = await open(port, task);
     program.child.kill("SIGKILL");
