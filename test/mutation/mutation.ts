@@ -9,11 +9,20 @@ import { kill } from "../support/processes.ts";
 import { type Mutant, mutantsOf, type TypeScript } from "./mutants.ts";
 import { testsFor } from "./tests.ts";
 
-/** How long one test file may take, in ms. A mutant may make it wait for ever. */
-const LIMIT_MS = 60_000;
+/** How long a test file may take that has not been timed yet, in ms. */
+const UNTIMED_MS = 120_000;
 
 /** How many checkouts are tested at once. */
 const LANES = 2;
+
+/** How much longer a test file may take with a mutant than without. It may wait for ever. */
+const SLOWER = 3;
+
+/** What a test file may take beyond that, in ms. */
+const GRACE_MS = 5_000;
+
+/** How long each test file takes without a mutant, in ms. */
+type TestTimes = Map<string, number>;
 
 /** What a mutant came to. */
 type Verdict = "killed" | "survived" | "equivalent";
@@ -39,13 +48,15 @@ async function main(): Promise<void> {
   const ts = await loadTypeScript();
   const files = positionals.length > 0 ? positionals : sourceFiles();
   const lanes = Array.from({ length: LANES }, (_, index) => makeCheckout(index));
+  const times: TestTimes = new Map();
   for (const file of files) {
+    await Promise.all(lanes.map((lane, index) => timeTests(lane, testsOf(file), index, times)));
     const text = readFileSync(file, "utf8");
     const all = mutantsOf(ts, file, text);
     const mutants = sampleOf(all, file);
     const verdicts = new Map<Mutant, Verdict>();
     const waiting = [...mutants];
-    await Promise.all(lanes.map((lane) => work(lane, file, text, waiting, verdicts)));
+    await Promise.all(lanes.map((lane) => work(lane, file, text, waiting, verdicts, times)));
     report(file, all.length, verdicts, text);
   }
 }
@@ -82,6 +93,33 @@ function sampleOf(mutants: readonly Mutant[], file: string): readonly Mutant[] {
   return Array.from({ length: size }, () => left.splice(random.below(left.length), 1)[0] as Mutant);
 }
 
+/** The tests that run for a file, in groups: those of a later group run if an earlier one passes. */
+function testsOf(file: string): readonly (readonly string[])[] {
+  const { own, folder, others } = testsFor(".", file);
+  if (values.own) return [own];
+  return values.folder ? [own, folder] : [own, folder, others];
+}
+
+/**
+ * Runs the tests without a mutant, each lane its share of them.
+ *
+ * @throws Error if one fails: it would fail with each mutant, too, and all would count as killed
+ */
+async function timeTests(
+  lane: string,
+  groups: readonly (readonly string[])[],
+  index: number,
+  times: TestTimes,
+): Promise<void> {
+  const share = groups.flat().filter((_, position) => position % LANES === index);
+  for (const test of share) {
+    if (times.has(test)) continue;
+    const started = Date.now();
+    if (!(await passes(lane, test, UNTIMED_MS))) throw new Error(`${test} fails without a mutant`);
+    times.set(test, Date.now() - started);
+  }
+}
+
 /** Takes mutants until none is waiting. */
 async function work(
   lane: string,
@@ -89,18 +127,18 @@ async function work(
   text: string,
   waiting: Mutant[],
   verdicts: Map<Mutant, Verdict>,
+  times: TestTimes,
 ): Promise<void> {
-  const { own, folder, others } = testsFor(lane, file);
-  const tests = [...own];
-  if (!values.own) tests.push(...folder);
-  if (!values.own && !values.folder) tests.push(...others);
+  const timeOf = (test: string): number => times.get(test) ?? UNTIMED_MS;
+  const quickestFirst = (one: string, other: string): number => timeOf(one) - timeOf(other);
+  const tests = testsOf(file).flatMap((group) => [...group].sort(quickestFirst));
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     if (isEquivalent(file, text, mutant)) {
       verdicts.set(mutant, "equivalent");
       continue;
     }
     writeFileSync(join(lane, file), applyTo(text, mutant));
-    verdicts.set(mutant, (await isKilled(lane, tests)) ? "killed" : "survived");
+    verdicts.set(mutant, (await isKilled(lane, tests, timeOf)) ? "killed" : "survived");
   }
   writeFileSync(join(lane, file), text);
 }
@@ -109,20 +147,31 @@ function applyTo(text: string, { start, end, text: replacement }: Mutant): strin
   return text.slice(0, start) + replacement + text.slice(end);
 }
 
-async function isKilled(lane: string, tests: readonly string[]): Promise<boolean> {
+async function isKilled(
+  lane: string,
+  tests: readonly string[],
+  timeOf: (test: string) => number,
+): Promise<boolean> {
   for (const test of tests) {
-    if (!(await passes(lane, test))) return true;
+    if (!(await passes(lane, test, SLOWER * timeOf(test) + GRACE_MS))) return true;
   }
   return false;
 }
 
-/** Runs one test file. It and what it has started end with the time. */
-function passes(lane: string, test: string): Promise<boolean> {
+/** Runs one test file. It and what it has started end at the first failure, or with the time. */
+function passes(lane: string, test: string, limitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [test], { cwd: lane, stdio: "ignore", detached: true });
+    const child = spawn(process.execPath, ["--test-reporter=tap", test], {
+      cwd: lane,
+      stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
+    });
     const end = (): void => kill(-Number(child.pid), "SIGKILL");
-    const timer = setTimeout(end, LIMIT_MS);
+    const timer = setTimeout(end, limitMs);
     process.on("exit", end);
+    child.stdout.setEncoding("utf8").on("data", (output: string) => {
+      if (/^ *not ok /m.test(output)) end();
+    });
     child.on("exit", (code) => {
       clearTimeout(timer);
       process.off("exit", end);
