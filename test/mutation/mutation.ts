@@ -38,6 +38,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
+const EQUIVALENT: ReadonlySet<string> = new Set(
+  readdirSync("test/mutation/equivalent").flatMap((name) =>
+    readFileSync(`test/mutation/equivalent/${name}`, "utf8").split("\n"),
+  ),
+);
+
 // Whoever stops it must not leave a test behind that runs for ever.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
@@ -181,16 +187,18 @@ function passes(lane: string, test: string, limitMs: number): Promise<boolean> {
   });
 }
 
-/** The mutant as a line of `equivalent.txt` has it: the line before and after. */
+/** The mutant as `equivalent/` has it: the line before and after. */
 function describe(text: string, mutant: Mutant): string {
   const lineOf = (source: string): string => source.split("\n")[mutant.line - 1]?.trim() ?? "";
   return `${lineOf(text)}  =>  ${lineOf(applyTo(text, mutant))}`;
 }
 
-/** An entry is `src/file.ts: line  =>  mutated line`. Its reason is the next line. */
+/**
+ * Whether no test can notice the mutant. `equivalent/` has a file for each folder of `src/`, with
+ * two lines for each such mutant: `src/file.ts: line  =>  mutated line`, and the reason.
+ */
 function isEquivalent(file: string, text: string, mutant: Mutant): boolean {
-  const entries = readFileSync("test/mutation/equivalent.txt", "utf8").split("\n");
-  return entries.includes(`${file}: ${describe(text, mutant)}`);
+  return EQUIVALENT.has(`${file}: ${describe(text, mutant)}`);
 }
 
 function report(
