@@ -41,6 +41,6 @@ export function readNamedFile(
 
 /**
  * What a key looks like, and a path hardly ever: 32 or more characters of hex, Base64 or base64url
- * that don't begin with "/", or anything in PEM.
+ * that don't begin with "/", perhaps in quotes or with a line end, or anything in PEM.
  */
-const SECRET_LIKE = /^[\w+=-][\w+/=-]{31,}$|-----/;
+const SECRET_LIKE = /^["']?[\w+=-][\w+/=-]{31,}["']?\s*$|-----/;

@@ -21,9 +21,14 @@ const BELONGING: Readonly<Record<string, string>> = {
   "http/reply": "framing handlers streams context",
   "http/parse-error": "texts",
   "http/body": "texts body-memory",
+  "config/certificates": "tls",
   "config/env-file": "settings-env-file dotenv",
   "config/host": "settings",
+  "config/key-options": "keys-file",
+  "config/key-sources": "settings-reload",
+  "config/keys-file": "key-options",
   "config/reader": "settings",
+  "config/result": "keys-file",
   "auth/security": "recheck limited docs/openapi",
 };
 
