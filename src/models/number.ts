@@ -153,10 +153,14 @@ const SAFE_INTEGER: readonly Rule<number>[] = [
   ...boundRules(SAFE),
 ];
 
-/** Exact for integers. Otherwise, like pydantic's, off by up to a billionth of the value. */
+/**
+ * Exact for integers. Otherwise off by up to a billionth, as in pydantic, or by as much as rounding
+ * a large value and its step can bring: pydantic takes 123456789.1 for no multiple of 0.1.
+ */
 function isMultiple(value: number, step: number): boolean {
   const rest = Math.abs(value % step);
+  const distance = Math.min(rest, step - rest);
   const isExact = Number.isInteger(value) && Number.isInteger(step);
-  const tolerance = isExact ? 0 : Math.abs(value) / 1e9;
-  return rest <= tolerance || Math.abs(rest - step) <= tolerance;
+  const tolerance = isExact ? 0 : Math.max(1e-9, Math.abs(value) * Number.EPSILON);
+  return distance <= tolerance;
 }
