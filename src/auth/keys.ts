@@ -90,7 +90,7 @@ export function createKey(name: string, hex: string, options: KeyOptions = {}): 
 
 /** The first 8 hex digits of a key's hash: they tell apart keys that share a name. */
 export function hashPrefix({ hash: bytes }: Key): string {
-  return Buffer.from(bytes).toString("hex", 0, 4);
+  return Buffer.from(bytes).toString("hex").slice(0, 8);
 }
 
 /**

@@ -93,12 +93,12 @@ const TOO_MANY_AT_ONCE = new HttpError(
   ["Retry-After", "1"],
 );
 
-/** By the seconds until the next request may come: at most a minute. */
+/** By the seconds until the next request may come: from 1 to a minute. */
 const TOO_FAST: readonly HttpError[] = Array.from(
   { length: 61 },
   (_, seconds) =>
     new HttpError(429, "Too Many Requests: this key makes requests too fast", [
       "Retry-After",
-      String(Math.max(1, seconds)),
+      String(seconds),
     ]),
 );

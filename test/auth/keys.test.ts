@@ -3,7 +3,15 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import { deserialize, serialize } from "node:v8";
 
-import { type Key, type KeySet, keySetOf, keyState, verifyKey } from "../../src/auth/keys.ts";
+import {
+  createKey,
+  hashPrefix,
+  type Key,
+  type KeySet,
+  keySetOf,
+  keyState,
+  verifyKey,
+} from "../../src/auth/keys.ts";
 import {
   PLACEHOLDER_KEY,
   plaintextKeyProblem,
@@ -178,6 +186,11 @@ test("a set holds hashes only, and survives a structured clone and node:cluster'
     assert.deepEqual(verifyKey(copy, "x", NOW), { denied: "unknown" });
   }
   assert.ok(!serialize(set).includes(KEY.slice(4)));
+});
+
+test("a key's hash is told from others by its first 8 hex digits", () => {
+  const hex = "0a1b2c3d4e5f".padEnd(64, "6");
+  assert.equal(hashPrefix(createKey("ci", hex)), "0a1b2c3d");
 });
 
 const PLAINTEXT_KEYS: readonly string[] = ["k", KEY, "!~", "k".repeat(256)];

@@ -117,6 +117,7 @@ const WAITS: readonly (readonly [KeyOptions, elapsed: number, seconds: string])[
   [perMinute(1), 1, "60"],
   [perMinute(1), 1001, "59"],
   [perMinute(1), 58_999, "2"],
+  [perMinute(1), 58_999.5, "2"],
   [perMinute(1), 59_500, "1"],
   [perMinute(2), 0, "30"],
   [perMinute(7), 0, "9"],
