@@ -10,6 +10,10 @@ const GOOD: Readonly<Record<string, readonly [segments: string[], names: string[
   "/.../..a": [["...", "..a"], []],
   "/{id}": [[PARAMETER], ["id"]],
   "/jobs/{id}/log": [["jobs", PARAMETER, "log"], ["id"]],
+  "/{jobId}/{log_id}": [
+    [PARAMETER, PARAMETER],
+    ["jobId", "log_id"],
+  ],
   "/{_a}/{B9}": [
     [PARAMETER, PARAMETER],
     ["_a", "B9"],

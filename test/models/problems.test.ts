@@ -62,7 +62,7 @@ test("a problem has its members in pydantic's order, and keeps its location", ()
 function countedItems(length: number): { items: object[]; reads: () => number } {
   let reads = 0;
   const item = {
-    get a() {
+    toJSON: () => {
       reads += 1;
       return 1;
     },
@@ -76,6 +76,14 @@ test("of an input that is too large to be shown, only the beginning is looked at
   problems.add(KIND, items, ["body"]);
   assert.deepEqual(Object.keys(problems.list[0] ?? {}), ["type", "loc", "msg"]);
   assert.ok(reads() <= 1024, `${reads()}`);
+});
+
+test("a text counts as its characters: what comes after a long one is not looked at", () => {
+  const { items, reads } = countedItems(1);
+  const problems = new Problems();
+  problems.add(KIND, ["a".repeat(1025), ...items], ["body"]);
+  assert.deepEqual(Object.keys(problems.list[0] ?? {}), ["type", "loc", "msg"]);
+  assert.equal(reads(), 0);
 });
 
 test("an input of several problems is looked at once", () => {

@@ -29,6 +29,14 @@ const BELONGING: Readonly<Record<string, string>> = {
   "config/keys-file": "key-options",
   "config/reader": "settings",
   "config/result": "keys-file",
+  "config/settings": "tls host",
+  "models/array": "kinds pydantic",
+  "models/base": "kinds pydantic",
+  "models/choice": "kinds pydantic",
+  "models/formats": "kinds pydantic",
+  "models/number": "kinds pydantic",
+  "models/object": "model kinds pydantic",
+  "models/string": "kinds pydantic",
   "auth/security": "recheck limited docs/openapi",
 };
 
