@@ -19,7 +19,7 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["models", "problems base formats string number object array choice model paths parameters"],
   [
     "http",
-    "node-http reply route head node-internals parse-error table router budget turns connection",
+    "node-modules reply route head node-internals parse-error table router budget turns connection",
   ],
   ["http", "exchange json body stream send connections flow server"],
   [".", "keygen-command client-address log-line log-buffer log metrics-text metrics"],
@@ -50,10 +50,7 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/http/": {
     "node:buffer": ["isUtf8"],
     "node:crypto": ["randomBytes"],
-    "node:https": ["createServer"],
     "node:net": ["Server"],
-    // Node 20 writes the end of a response differently. See also BUILTIN_MODULES.
-    "node:process": ["getBuiltinModule", "versions"],
     "node:stream": ["Readable"],
     "node:timers/promises": ["setImmediate", "setTimeout"],
   },
@@ -74,7 +71,6 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
     "node:net": ["BlockList", "isIPv4", "isIPv6"],
     "node:os": ["availableParallelism"],
     "node:path": ["join", "resolve"],
-    "node:tls": ["createSecureContext"],
     "node:util": ["parseArgs"],
   },
   "src/docs/": {},
@@ -128,10 +124,15 @@ const CLIENTS_FOR_ROUTES = [
 
 /** The only file that names a module of Node in a call. It has no other statements. */
 const BUILTIN_MODULES = {
-  path: "src/http/node-http.ts",
-  text: `import { getBuiltinModule } from "node:process";
+  path: "src/http/node-modules.ts",
+  text: `import type * as https from "node:https";
+import type * as tls from "node:tls";
+const { getBuiltinModule, versions } = process;
 export const { createServer, METHODS, STATUS_CODES, validateHeaderName, validateHeaderValue } =
   getBuiltinModule("node:http");
+export const loadHttps = (): typeof https => getBuiltinModule("node:https");
+export const loadTls = (): typeof tls => getBuiltinModule("node:tls");
+export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 22;
 `,
 };
 
@@ -196,7 +197,8 @@ describe("the source", () => {
   });
 
   test("touches its process and names signals in main.ts and process/ only", () => {
-    assert.deepEqual(rules.uses(sources, rules.globalUse(["process"]), PROCESS), []);
+    const places = [...PROCESS, BUILTIN_MODULES.path];
+    assert.deepEqual(rules.uses(sources, rules.globalUse(["process"]), places), []);
     assert.deepEqual(rules.uses(sources, rules.signalUse, PROCESS), []);
   });
 
@@ -214,7 +216,7 @@ describe("the source", () => {
     const use = rules.anyUse(["getBuiltinModule"]);
     assert.deepEqual(rules.uses(sources, use, [path]), []);
     const file = readFileSync(new URL(path, root), "utf8");
-    assert.equal(file.replace(/^\n?\/\*\*.*?\*\/\n/ms, ""), text);
+    assert.equal(file.replace(/^\/\*.*?\*\/\n|^\n/gms, ""), text);
   });
 
   test("opens no connection, but that a route may fetch", () => {

@@ -81,7 +81,7 @@ export function expiryOf(chain: Chain): number {
   return Math.min(...chain.map(({ validTo }) => Date.parse(validTo)));
 }
 
-const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
+const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 const UNSUITABLE =

@@ -111,7 +111,7 @@ const MAX_PROBLEMS = 10_000;
 /** How long references may make a value, in characters. */
 const MAX_VALUE_LENGTH = 1_048_576;
 
-/** By how much references may lengthen all values of a file, in characters. */
+/** By how much references may make all values longer than the text of their pairs, in characters. */
 const MAX_GROWTH = 16 * MAX_VALUE_LENGTH;
 
 // blank: Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
@@ -224,16 +224,19 @@ function lineOfBadByte(bytes: Uint8Array): number {
 }
 
 /**
- * Replaces a pair's references, which may lengthen its value by `maxGrowth` characters. A pair or a
- * comment may turn out to be a problem.
+ * Replaces a pair's references. That may make its value `maxGrowth` characters longer than `source`,
+ * the text of the statement. A pair or a comment may turn out to be a problem.
  */
 function evaluate(statement: Statement, source: string, find: Find, maxGrowth: number): Statement {
   if (statement.kind === "problem") return statement;
   const name = statement.kind === "pair" ? statement.name : undefined;
   if (source.includes("\0")) return problemUpTo(statement.end, NUL, name);
   if (statement.kind === "nothing") return statement;
-  const result = expand(statement.value, find, maxGrowth);
+  const result = expand(statement.value, find);
   if (result.kind === "problem") return problemUpTo(statement.end, result.message, name);
+  if (result.text.length - source.length > maxGrowth) {
+    return problemUpTo(statement.end, GROWN_FILE, name);
+  }
   return { ...statement, value: result.text };
 }
 
@@ -304,11 +307,8 @@ function endOfLine(text: string, from: number): number {
   return end === -1 ? text.length : end;
 }
 
-/**
- * Replaces each reference in `value` once, which may lengthen it by `maxGrowth` characters. Returns
- * the new value, or the first problem.
- */
-function expand(value: string, find: Find, maxGrowth: number): Expansion {
+/** Replaces each reference in `value` once. Returns the new value, or the first problem. */
+function expand(value: string, find: Find): Expansion {
   let expanded = "";
   let end = 0;
   let growth = 0;
@@ -327,7 +327,6 @@ function expand(value: string, find: Find, maxGrowth: number): Expansion {
   if (growth > 0 && expanded.length > MAX_VALUE_LENGTH) {
     return { kind: "problem", message: GROWN_VALUE };
   }
-  if (growth > maxGrowth) return { kind: "problem", message: GROWN_FILE };
   return { kind: "text", text: expanded };
 }
 

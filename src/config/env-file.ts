@@ -53,5 +53,5 @@ function parse(bytes: Buffer, env: Environment, problems: SettingsProblem[]): En
 function settingsProblemOf({ line, name, message }: DotenvProblem): SettingsProblem {
   if (name === undefined) return { place: `.env, line ${line}`, message };
   const shownName = name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name;
-  return { place: placeOf({ name: shownName, value: "", source: ".env", line }), message };
+  return { place: placeOf({ name: shownName, source: ".env", line }), message };
 }

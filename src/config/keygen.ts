@@ -77,7 +77,7 @@ function parseRequest(args: string[]): KeyRequest | undefined {
 }
 
 function isDayCount(text: string): boolean {
-  return /^[1-9]\d{0,3}$/.test(text) && Number(text) <= MAX_DAYS;
+  return /^[1-9]\d*$/.test(text) && Number(text) <= MAX_DAYS;
 }
 
 /** Formats the keys of a set as a table, as they are at `now`, in ms since the epoch. */

@@ -72,7 +72,7 @@ export function printable(text: string): string {
 }
 
 /** Names a variable and its place: `PORT (environment)` or `PORT (.env, line 3)`. */
-export function placeOf({ name, source, line }: Variable): string {
+export function placeOf({ name, source, line }: Omit<Variable, "value">): string {
   return source === "environment" ? `${name} (environment)` : `${name} (.env, line ${line})`;
 }
 

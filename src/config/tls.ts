@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { createSecureContext } from "node:tls";
 
+import { loadTls } from "../http/node-modules.ts";
 import {
   type Chain,
   expiryOf,
@@ -119,7 +119,7 @@ function valueOf<Value>(
 /** Whether OpenSSL takes a pair depends on its version: better now than at the first handshake. */
 function contextProblem(pair: TlsPair): string | undefined {
   try {
-    createSecureContext(secureContextOptions(pair));
+    loadTls().createSecureContext(secureContextOptions(pair));
     return undefined;
   } catch (error) {
     return `OpenSSL refuses them (${(error as NodeJS.ErrnoException).code}): make new ones`;

@@ -1,4 +1,4 @@
-import { METHODS, STATUS_CODES } from "../http/node-http.ts";
+import { METHODS, STATUS_CODES } from "../http/node-modules.ts";
 
 /** An object of the document, by the names of its members. */
 export type JsonObject = Readonly<Record<string, unknown>>;

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { versions } from "node:process";
 
 /*
  * What the service uses of Node beyond its documentation. The tests show on each supported Node
@@ -104,6 +103,3 @@ export function isReset(socket: Socket): boolean {
   const error = handle?.getpeername?.({}) ?? 0;
   return error !== 0;
 }
-
-/** Whether `end(body)` of a response makes two writes, of which the second is empty. */
-export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 22;

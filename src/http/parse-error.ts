@@ -1,5 +1,5 @@
 import { HEADER_TOO_LARGE, NOT_HTTP, VERSION_NOT_SUPPORTED } from "./head.ts";
-import { METHODS } from "./node-http.ts";
+import { METHODS } from "./node-modules.ts";
 import { isOtherVersion } from "./node-internals.ts";
 import { HttpError } from "./reply.ts";
 

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 
-import { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+import { validateHeaderName, validateHeaderValue } from "./node-modules.ts";
 
 /** A response as a handler returns it. `json()` makes one. */
 export interface Reply {

@@ -3,8 +3,7 @@ import { Readable } from "node:stream";
 
 import type { Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
-import { STATUS_CODES } from "./node-http.ts";
-import { ENDS_IN_TWO_WRITES } from "./node-internals.ts";
+import { ENDS_IN_TWO_WRITES, STATUS_CODES } from "./node-modules.ts";
 import { checkIsNoFraming, type HttpError, type Reply } from "./reply.ts";
 import { writeStream } from "./stream.ts";
 

@@ -1,5 +1,4 @@
 import type { Server, ServerOptions } from "node:http";
-import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 
@@ -8,8 +7,8 @@ import { Connections, type ServerEvents } from "./connections.ts";
 import { requestIdOf } from "./exchange.ts";
 import { type FlowLimits, RequestFlow } from "./flow.ts";
 import { HEADER_LIMITS, NOT_HTTP } from "./head.ts";
-import { createServer } from "./node-http.ts";
 import { isReset, rawSocketOf } from "./node-internals.ts";
+import { createServer, loadHttps } from "./node-modules.ts";
 import { type ParseError, rejectionOf } from "./parse-error.ts";
 import type { HttpError } from "./reply.ts";
 import type { Interceptor, Route } from "./route.ts";
@@ -83,7 +82,7 @@ function createHttpServer(limits: Limits, tls: TlsOptions | undefined): Server {
     // checkHead() checks the Host field, and its response is JSON.
     requireHostHeader: false,
   };
-  const server = tls ? createTlsServer({ ...options, ...tls }) : createServer(options);
+  const server = tls ? loadHttps().createServer({ ...options, ...tls }) : createServer(options);
   // node:http silently drops further fields: one more than checkHead() allows, so that it can tell.
   server.maxHeadersCount = HEADER_LIMITS.fields + 1;
   server.maxConnections = limits.maxConnections;

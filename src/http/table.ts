@@ -1,5 +1,5 @@
 import { PARAMETER, parsePath } from "../models/paths.ts";
-import { METHODS } from "./node-http.ts";
+import { METHODS } from "./node-modules.ts";
 import type { Route } from "./route.ts";
 
 /**
