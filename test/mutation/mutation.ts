@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const times: TestTimes = new Map();
   for (const file of files) {
     await Promise.all(lanes.map((lane, index) => timeTests(lane, testsOf(file), index, times)));
-    const text = readFileSync(file, "utf8");
+    const text = readFileSync(join(lanes[0] as string, file), "utf8");
     const all = mutantsOf(ts, file, text);
     const mutants = sampleOf(all, file);
     const verdicts = new Map<Mutant, Verdict>();
@@ -99,7 +99,7 @@ function sampleOf(mutants: readonly Mutant[], file: string): readonly Mutant[] {
   return Array.from({ length: size }, () => left.splice(random.below(left.length), 1)[0] as Mutant);
 }
 
-/** The tests that run for a file, in groups: those of a later group run if an earlier one passes. */
+/** The tests that run for a file, in groups: a later group runs if the earlier ones pass. */
 function testsOf(file: string): readonly (readonly string[])[] {
   const { own, folder, others } = testsFor(".", file);
   if (values.own) return [own];
