@@ -111,7 +111,7 @@ const MAX_PROBLEMS = 10_000;
 /** How long references may make a value, in characters. */
 const MAX_VALUE_LENGTH = 1_048_576;
 
-/** By how much references may make all values longer than the text of their pairs, in characters. */
+/** How much longer than the text of their pairs all values may be, in characters. */
 const MAX_GROWTH = 16 * MAX_VALUE_LENGTH;
 
 // blank: Python's \s without LF and CR. JavaScript's \s and trim() know other characters.
@@ -224,8 +224,8 @@ function lineOfBadByte(bytes: Uint8Array): number {
 }
 
 /**
- * Replaces a pair's references. That may make its value `maxGrowth` characters longer than `source`,
- * the text of the statement. A pair or a comment may turn out to be a problem.
+ * Replaces a pair's references, by which its value may get `maxGrowth` characters longer than the
+ * text of the pair, `source`. A pair or a comment may turn out to be a problem.
  */
 function evaluate(statement: Statement, source: string, find: Find, maxGrowth: number): Statement {
   if (statement.kind === "problem") return statement;

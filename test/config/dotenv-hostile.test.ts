@@ -262,15 +262,23 @@ test("a value that does not grow may be longer than 1 MiB", () => {
   const long = "x".repeat(1 << 20);
   const values = new Map(pairsOf(`B=${long}\${:-$}\${LAB_ENV_VAR}`, { LAB_ENV_VAR: "short" }));
   assert.equal(values.get("B"), `${long}$short`);
+  // "${E}" has 4 characters.
+  assert.equal(new Map(pairsOf(`B=${long}\${E}`, { E: "same" })).get("B"), `${long}same`);
+  const [problem] = problemsOf(`B=${long}\${E}`, { E: "grown" });
+  assert.match(problem?.message ?? "", GROWN_VALUE);
 });
 
-test("values may grow by 16 MiB in all; what grows more is a problem", () => {
-  const megabytes = (count: number): string =>
-    `${doubling(19)}\n` + "B=${A19}${A19}\n".repeat(count);
-  assert.equal(problemsOf(megabytes(15)).length, 0);
-  const problems = problemsOf(megabytes(17));
-  assert.notEqual(problems.length, 0);
-  for (const { message } of problems) assert.match(message, GROWN_FILE);
+test("values may be 16 MiB longer than their pairs in all, and not a character more", () => {
+  const MIB = "x".repeat(1 << 20);
+  const pairs = "A=${MIB}\n".repeat(16);
+  const left = 16 * "A=${MIB}".length;
+  // A pair that is longer than its value is no reason for others to grow more.
+  const text = `${pairs}C=1\nB=\${REST}`;
+  const own = "B=${REST}".length;
+  assert.deepEqual(problemsOf(text, { MIB, REST: "x".repeat(own + left) }), []);
+  const [problem, ...more] = problemsOf(text, { MIB, REST: "x".repeat(own + left + 1) });
+  assert.deepEqual([problem?.line, problem?.name, more], [18, "B", []]);
+  assert.match(problem?.message ?? "", GROWN_FILE);
 });
 
 test("many references to a long value take neither memory nor time", () => {

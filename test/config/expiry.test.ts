@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 
 import { keySetOf } from "../../src/auth/keys.ts";
-import { formatDate, keyWarnings } from "../../src/config/expiry.ts";
+import { daysLeft, formatDate, keyWarnings } from "../../src/config/expiry.ts";
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { KEYGEN } from "../../src/keygen-command.ts";
 
@@ -32,6 +32,24 @@ test("keyWarnings names each key that has expired, or will within 14 days, with 
 test("a key without a date gives no warning", () => {
   assert.deepEqual(keyWarnings(keySetOf({ default: "k" }), NOW), []);
 });
+
+/** How long a key is still valid, in ms, and the days left. */
+const DAYS_LEFT: readonly (readonly [ms: number, days: number])[] = [
+  [-86_400_000, 0],
+  [-1, 0],
+  [0, 0],
+  [1, 1],
+  [86_400_000, 1],
+  [86_400_001, 2],
+  [90 * 86_400_000, 90],
+  [90 * 86_400_000 + 1, 91],
+];
+
+for (const [ms, days] of DAYS_LEFT) {
+  test(`a key that expires in ${ms} ms has ${days} days left`, () => {
+    assert.equal(daysLeft(NOW + ms, NOW), days);
+  });
+}
 
 test("formatDate writes UTC in whole seconds, as the keys file does", () => {
   assert.equal(formatDate(0), "1970-01-01T00:00:00Z");

@@ -197,6 +197,7 @@ const BAD_SOCKETS = [
   "fd:1000",
   "fd:99999999999",
   "FD:3",
+  "xfd:3",
   "fd:api",
 ];
 

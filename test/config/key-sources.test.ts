@@ -333,8 +333,12 @@ test("no usable key is a problem with the path of .env and the command that make
     ["/", "/.env"],
     ["/a b", "'/a b/.env'"],
   ] as const) {
-    const problem = problemOf({}, { directory });
-    assert.ok(problem.includes(`(umask 077; ${KEYGEN} >> ${envFile})`), problem);
+    assert.equal(
+      problemOf({}, { directory }),
+      "SERVICE_API_KEY: no usable key is set, neither in the environment nor in " +
+        `${join(directory, ".env")}: make one with (umask 077; ${KEYGEN} >> ${envFile}), ` +
+        "or set SERVICE_API_KEY_FILE or SERVICE_API_KEYS_FILE",
+    );
   }
 });
 

@@ -71,12 +71,14 @@ for (const [what, envFile, place] of BROKEN) {
 }
 
 test("a problem shows at most 64 characters of a name, and none that a terminal acts on", (t) => {
-  const envFile = `'\x1b[2J'=\${NO}\nsvk_abc=\${NO}\n${"a".repeat(65)}=\${NO}\n`;
+  const names = ["'\x1b[2J'", "svk_abc", "a".repeat(64), "a".repeat(65)];
+  const envFile = names.map((name) => `${name}=\${NO}\n`).join("");
   const places = problemsOf(t, KEY_IN_ENVIRONMENT, envFile).map((line) => line.split(":")[0]);
   assert.deepEqual(places, [
     "?[2J (.env, line 1)",
     "svk_… (.env, line 2)",
-    `${"a".repeat(64)}… (.env, line 3)`,
+    `${"a".repeat(64)} (.env, line 3)`,
+    `${"a".repeat(64)}… (.env, line 4)`,
   ]);
 });
 

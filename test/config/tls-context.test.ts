@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { get as httpsGet } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { describe, test } from "node:test";
-import { connect, type ConnectionOptions } from "node:tls";
+import tls, { connect, type ConnectionOptions } from "node:tls";
 
-import { tlsServerOptions } from "../../src/config/tls-context.ts";
+import { secureContextOptions, tlsServerOptions } from "../../src/config/tls-context.ts";
+import { KEY_OPTIONS, makeCertificate } from "../support/certificates.ts";
 import type { Scope } from "../support/scope.ts";
 import { echo, serveFor } from "../support/server.ts";
 import { testCertificate } from "../support/transport.ts";
 
-async function serveTls(scope: Scope): Promise<number> {
-  const { cert, key } = testCertificate();
-  const tls = tlsServerOptions({ certificates: cert, privateKey: key }, 10_000);
-  const { port } = await serveFor(scope, [echo], {}, { tls });
+async function serveTls(scope: Scope, { cert, key } = testCertificate()): Promise<number> {
+  const options = tlsServerOptions({ certificates: cert, privateKey: key }, 10_000);
+  const { port } = await serveFor(scope, [echo], {}, { tls: options });
   return port;
 }
 
@@ -29,7 +29,59 @@ function handshake(port: number, options: ConnectionOptions): Promise<string> {
   });
 }
 
+/** The ciphers of a version, and the kind of key that the service has. */
+const CIPHERS: readonly (readonly [
+  version: "TLSv1.2" | "TLSv1.3",
+  kind: "ec" | "rsa",
+  ciphers: readonly string[],
+])[] = [
+  [
+    "TLSv1.3",
+    "ec",
+    ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
+  ],
+  [
+    "TLSv1.2",
+    "ec",
+    [
+      "ECDHE-ECDSA-AES128-GCM-SHA256",
+      "ECDHE-ECDSA-AES256-GCM-SHA384",
+      "ECDHE-ECDSA-CHACHA20-POLY1305",
+    ],
+  ],
+  [
+    "TLSv1.2",
+    "rsa",
+    ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"],
+  ],
+];
+
 describe("over TLS", () => {
+  for (const [version, kind, ciphers] of CIPHERS) {
+    test(`a client may have one cipher of ${version} only, if the key is ${kind}`, async (t) => {
+      const pair = makeCertificate({ keyOptions: KEY_OPTIONS[kind] });
+      const port = await serveTls(t, pair);
+      const versions = { minVersion: version, maxVersion: version };
+      for (const cipher of ciphers) {
+        const agreed = await handshake(port, { ...versions, ciphers: cipher, ca: pair.cert });
+        assert.equal(agreed, `${version} ${cipher}`);
+      }
+    });
+  }
+
+  test("the versions are the same whatever Node is told to use by default", async (t) => {
+    const { DEFAULT_MIN_VERSION, DEFAULT_MAX_VERSION } = tls;
+    t.after(() => Object.assign(tls, { DEFAULT_MIN_VERSION, DEFAULT_MAX_VERSION }));
+    tls.DEFAULT_MIN_VERSION = "TLSv1";
+    tls.DEFAULT_MAX_VERSION = "TLSv1.2";
+    const port = await serveTls(t);
+    const versions = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const;
+    assert.match(await handshake(port, versions), /^TLSv1\.3 /);
+    // No handshake shows the least version: the ciphers are too new for older ones.
+    const { minVersion } = secureContextOptions({ certificates: "", privateKey: "" });
+    assert.equal(minVersion, "TLSv1.2");
+  });
+
   for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
     test(`${version} is spoken, with forward secrecy and authenticated encryption`, async (t) => {
       const port = await serveTls(t);

@@ -65,6 +65,7 @@ const GOOD: Readonly<Record<string, Certificate>> = {
   },
   "line ends of Windows": { cert: crlf(rsa.cert), key: crlf(rsa.key) },
   "text around the blocks": { cert: `a\n${ec.cert}b\n`, key: `a\n${ec.key}b\n` },
+  "text on encryption": { cert: ec.cert, key: `Not Proc-Type: 4,ENCRYPTED\n${ec.key}` },
   "certificate and key in both files": { cert: ec.key + ec.cert, key: ec.cert + ec.key },
   "a chain": { cert: leaf.cert + middle.cert + root.cert, key: leaf.key },
 };
@@ -115,11 +116,14 @@ const KEY = "TLS_KEY_FILE (environment)";
 const BOTH = `${CERT}, ${KEY}`;
 const DAMAGED = "holds a certificate that is damaged, number";
 const NO_CERTIFICATE = "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+const EMPTY_BLOCK = "-----BEGIN CERTIFICATE----------END CERTIFICATE-----";
 const NO_KEY = "holds no private key in PEM";
 const ENCRYPTED = "holds an encrypted key: write it without a passphrase, with openssl pkey";
 const UNSUITABLE =
   "holds a key that clients don't take: make an EC key on P-256, P-384 or P-521, " +
   "or an RSA key of 2048 bits or more";
+
+const RSA_2047 = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2047"];
 
 /** Files that are no pair, each with its one problem. */
 const BAD: readonly (readonly [what: string, cert: string | Buffer, key: string, line: string])[] =
@@ -137,6 +141,7 @@ const BAD: readonly (readonly [what: string, cert: string | Buffer, key: string,
     ["a certificate without its end", ec.cert.slice(0, -30), ec.key, `${CERT}: ${DAMAGED} 1`],
     ["a certificate of zeros", pem("CERTIFICATE", "A".repeat(64)), ec.key, `${CERT}: ${DAMAGED} 1`],
     ["an empty block", pem("CERTIFICATE", ""), ec.key, `${CERT}: ${DAMAGED} 1`],
+    ["nothing in a block", `${EMPTY_BLOCK}\n${ec.cert}`, ec.key, `${CERT}: ${DAMAGED} 1`],
     [
       "a second one that is cut off",
       leaf.cert + root.cert.slice(0, 300),
@@ -166,6 +171,7 @@ const BAD: readonly (readonly [what: string, cert: string | Buffer, key: string,
       `${KEY}: ${ENCRYPTED}`,
     ],
     ["a short RSA key", ...pairOf(KEY_OPTIONS.shortRsa), `${KEY}: ${UNSUITABLE}`],
+    ["an RSA key of 2047 bits", ...pairOf(RSA_2047), `${KEY}: ${UNSUITABLE}`],
     ["a key on another curve", ...pairOf(KEY_OPTIONS.secp256k1), `${KEY}: ${UNSUITABLE}`],
     ["an Ed25519 key", ...pairOf(KEY_OPTIONS.ed25519), `${KEY}: ${UNSUITABLE}`],
     [
@@ -288,9 +294,10 @@ describe("a warning", () => {
   ] as const) {
     test(`is given if ${what}`, (t) => {
       const { warnings } = read(t, { cert, key: leaf.key });
-      assert.match(
-        warnings[0] ?? "",
-        /^TLS_CERT_FILE .*: certificate 2 of the file did not issue /,
+      assert.equal(
+        warnings[0],
+        `${CERT}: certificate 2 of the file did not issue the one before it: ` +
+          "the server's own comes first, and each is followed by its issuer",
       );
     });
   }
