@@ -8,7 +8,7 @@ const GOOD: Readonly<Record<string, readonly [segments: string[], names: string[
   "/a": [["a"], []],
   "/a/b.c_d~e-F9": [["a", "b.c_d~e-F9"], []],
   "/.../..a": [["...", "..a"], []],
-  "/{id}": [[PARAMETER], ["id"]],
+  "/{id}": [["{}"], ["id"]],
   "/jobs/{id}/log": [["jobs", PARAMETER, "log"], ["id"]],
   "/{jobId}/{log_id}": [
     [PARAMETER, PARAMETER],

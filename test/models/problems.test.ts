@@ -32,7 +32,10 @@ const KIND = { type: "t", msg: "m" };
 test("at most 100 problems are kept, and all are counted", () => {
   const problems = new Problems();
   assert.deepEqual([problems.count, problems.isEmpty, problems.isFull], [0, true, false]);
-  for (let index = 0; index < 150; index += 1) problems.add(KIND, index, ["body", index]);
+  for (let index = 0; index < 150; index += 1) {
+    assert.equal(problems.isFull, index >= 100);
+    problems.add(KIND, index, ["body", index]);
+  }
   assert.deepEqual([problems.count, problems.isEmpty, problems.isFull], [150, false, true]);
   assert.deepEqual(
     problems.list.map(({ input }) => input),

@@ -36,6 +36,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "models/formats": "kinds pydantic",
   "models/number": "kinds pydantic",
   "models/object": "model kinds pydantic",
+  "models/problems": "model",
   "models/string": "kinds pydantic",
   "auth/security": "recheck limited docs/openapi",
 };
