@@ -33,8 +33,9 @@ export function parseProxies(text: string): readonly string[] | undefined {
 
 function isProxy(text: string): boolean {
   if (text === UNIX_PEERS) return true;
-  const [, address = "", prefix] = /^([\da-fA-F:.]+)(?:\/([1-9]\d{0,2}))?$/.exec(text) ?? [];
-  const bits = Number(prefix ?? 1);
+  const [, address = "", prefix = ""] = /^([\da-fA-F:.]+)(?:\/([1-9]\d*))?$/.exec(text) ?? [];
+  // 0 without a prefix.
+  const bits = Number(prefix);
   if (isIPv4(address)) return bits <= 32;
   return isIPv6(address) && bits <= 128 && !MAPPED.check(address, "ipv6");
 }
