@@ -99,13 +99,16 @@ export function hashPrefix({ hash: bytes }: Key): string {
  * comparison. The index of a set is made once, so a set must not change.
  */
 export function verifyKey(set: KeySet, presented: string, now: number): Verification {
-  const { key, denied } = matchKey(set, presented, now);
+  const { key, denied } = matchKey(set, presented, () => now);
   if (key !== undefined && denied === undefined) return { name: key.name };
   return { denied: denied ?? "unknown" };
 }
 
-/** Like `verifyKey`, but returns the key itself, also if it has expired or is not valid yet. */
-export function matchKey(set: KeySet, presented: string, now: number): KeyMatch {
+/**
+ * Like `verifyKey`, but returns the key itself, also if it has expired or is not valid yet. Asks
+ * for the time only if a key matches.
+ */
+export function matchKey(set: KeySet, presented: string, now: () => number): KeyMatch {
   // Without a key there is nothing to compare, and the caller knows that it sent none.
   if (presented === "") return { denied: "missing" };
   // Hashed as UTF-8: for visible ASCII, those are the bytes themselves. A value with other
@@ -115,7 +118,7 @@ export function matchKey(set: KeySet, presented: string, now: number): KeyMatch 
   const key = indexOf(set).find(digest);
   if (!isWellFormed(presented)) return { denied: "malformed" };
   if (key === undefined) return { denied: "unknown" };
-  const state = keyState(key, now);
+  const state = keyState(key, now());
   return state === "active" ? { key } : { key, denied: state };
 }
 

@@ -25,7 +25,7 @@ export function createGuard(keyring: Keyring): Dependency {
     const { request } = context;
     // node:http joins two fields with ", ". That is never a key, since a key has no blanks.
     const presented = String(request.headers[API_KEY_HEADER] ?? "");
-    const { key, denied } = matchKey(keyring.current, presented, Date.now());
+    const { key, denied } = matchKey(keyring.current, presented, Date.now);
     context.key = key?.name;
     context.credential = key;
     if (denied === undefined) return undefined;
