@@ -3,10 +3,11 @@
 # Express, and FastAPI where Python 3 is there. Installs them into a temporary directory, without
 # running their scripts, and prints a table for each Node.
 #
-#   sh test/bench/peers.sh [--instructions] [--quick] [NODE...]
+#   sh test/bench/peers.sh [--instructions] [--same-fields] [--quick] [NODE...]
 #
 # NODE is the path of a Node; without one it is the Node in the PATH. --instructions counts with
-# valgrind instead of timing.
+# valgrind instead of timing. With --same-fields all but FastAPI send the header fields that the
+# service adds.
 set -eu
 cd "$(dirname "$0")/../.."
 flags=""

@@ -1,9 +1,10 @@
 // What does a request cost here, and in the frameworks that people use instead?
 //
-//   node dist/test/bench/peers.js DIRECTORY [--instructions] [--quick]
+//   node dist/test/bench/peers.js DIRECTORY [--instructions] [--same-fields] [--quick]
 //
 // DIRECTORY holds the programs of peers/ and what they import: peers.sh makes it. All servers run
 // at once, two processes of each, and are driven in turn, in bursts. A ratio is that of one round.
+// With --same-fields all but FastAPI send the header fields that the service adds.
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -45,20 +46,23 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       instructions: { type: "boolean", default: false },
+      "same-fields": { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
     },
   });
   const directory = resolve(positionals[0] ?? ".");
   const peers = findPeers(directory);
   const core = pinToCores()?.servers;
+  const variables = { ...VARIABLES, SERVICE_FIELDS: values["same-fields"] ? "yes" : "no" };
   const start = (peer: Peer, wrapper: readonly string[] = []): Promise<Server> =>
-    startServer([...wrapper, ...peer.command], VARIABLES, directory, core);
+    startServer([...wrapper, ...peer.command], variables, directory, core);
   const { ask, stop } = startClient();
   const rows = values.instructions
     ? await countAll(peers, start, ask)
     : await measureAll(peers, start, ask, values.quick ? 4 : 16);
   stop();
-  process.stdout.write(`Node ${process.versions.node}, ${process.arch}.\n\n`);
+  const note = values["same-fields"] ? ", all with the service's header fields" : "";
+  process.stdout.write(`Node ${process.versions.node}, ${process.arch}${note}.\n\n`);
   process.stdout.write(`${table(HEAD[values.instructions ? "instructions" : "time"], rows)}\n`);
 }
 

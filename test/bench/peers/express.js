@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 
 import express from "express";
 
-import { DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
+import { addedFields, DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
 
 const app = express();
 app.post("/process", guard, express.json(), (request, response) => {
@@ -14,6 +14,7 @@ app.post("/process", guard, express.json(), (request, response) => {
 const server = app.listen(0, "127.0.0.1", () => reportListening(server));
 
 function guard(request, response, next) {
+  response.set(addedFields());
   if (isKey(request.headers["x-api-key"])) next();
   else response.status(401).json(DENIED);
 }

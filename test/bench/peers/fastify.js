@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 
 import fastify from "fastify";
 
-import { DENIED, isKey, reportListening } from "./shared.js";
+import { addedFields, DENIED, isKey, reportListening } from "./shared.js";
 
 const text = { type: "string" };
 const app = fastify();
@@ -13,6 +13,7 @@ app.post("/process", {
     response: { 200: { type: "object", properties: { status: text, id: text } } },
   },
   onRequest: async (request, reply) => {
+    reply.headers(addedFields());
     if (!isKey(request.headers["x-api-key"])) await reply.code(401).send(DENIED);
   },
   schemaErrorFormatter: (errors) =>

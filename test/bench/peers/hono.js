@@ -4,14 +4,15 @@ import { randomUUID } from "node:crypto";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 
-import { DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
+import { addedFields, DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
 
 const app = new Hono();
 app.post("/process", async (context) => {
-  if (!isKey(context.req.header("x-api-key"))) return context.json(DENIED, 401);
+  const fields = addedFields();
+  if (!isKey(context.req.header("x-api-key"))) return context.json(DENIED, 401, fields);
   const body = await context.req.json();
-  if (!isValid(body)) return context.json(INVALID, 422);
-  return context.json({ status: body.status, id: randomUUID() });
+  if (!isValid(body)) return context.json(INVALID, 422, fields);
+  return context.json({ status: body.status, id: randomUUID() }, 200, fields);
 });
 const server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, () => {
   reportListening(server);

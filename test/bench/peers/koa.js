@@ -4,10 +4,11 @@ import { randomUUID } from "node:crypto";
 import Koa from "koa";
 import { bodyParser } from "@koa/bodyparser";
 
-import { DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
+import { addedFields, DENIED, INVALID, isKey, isValid, reportListening } from "./shared.js";
 
 const app = new Koa();
 app.use(async (context, next) => {
+  context.set(addedFields());
   if (isKey(context.headers["x-api-key"])) return next();
   context.status = 401;
   context.body = DENIED;

@@ -1,11 +1,28 @@
 // What the peers have in common: the checks, and the line that says where they listen.
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** The response to a request without the right key, as JSON. */
 export const DENIED = { detail: "Invalid or missing API Key" };
 
 /** The response to a body whose status is no string, as JSON. */
 export const INVALID = { detail: [{ loc: ["body", "status"], msg: "Input should be a string" }] };
+
+/** The header fields that every response of the service has, too, but for the request's id. */
+const SERVICE_FIELDS = {
+  "X-Content-Type-Options": "nosniff",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+  "Cache-Control": "no-store",
+};
+const sendsServiceFields = process.env["SERVICE_FIELDS"] === "yes";
+const idPrefix = randomBytes(8).toString("hex");
+let requests = 0;
+
+/** What a response has beside its type and length: nothing, or what the service has there. */
+export function addedFields() {
+  if (!sendsServiceFields) return {};
+  requests += 1;
+  return { "X-Request-Id": `${idPrefix}-${requests}`, ...SERVICE_FIELDS };
+}
 
 const expected = sha256(process.env["SERVICE_API_KEY"] ?? "");
 
@@ -23,6 +40,7 @@ export function isValid(body) {
 export function respond(response, status, value) {
   const body = JSON.stringify(value);
   response.writeHead(status, {
+    ...addedFields(),
     "Content-Type": "application/json",
     "Content-Length": Buffer.byteLength(body),
   });
