@@ -10,12 +10,20 @@ import { type Block, readDocument } from "../support/documents.ts";
 import { tempDirectory } from "../support/temp.ts";
 
 /**
- * Tests of documents would run themselves. Browsers, balancers, and the scripts that start the
- * service, or watch its files, do not see a new endpoint.
+ * Tests of documents would run themselves. Those of parts have routes of their own, or none.
+ * Attackers, browsers, balancers, and the scripts that start the service, or watch its files, do
+ * not see a new endpoint.
  */
 const LEFT_OUT = [
   "test/documents/",
   "test/examples/",
+  "test/models/",
+  "test/http/",
+  "test/config/",
+  "test/auth/",
+  "test/abuse.test.ts",
+  "test/abuse-log.test.ts",
+  "test/log-flood.test.ts",
   "test/client-address-proxies.test.ts",
   // Runs others once more.
   "test/encrypted.test.ts",
