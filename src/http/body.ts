@@ -155,7 +155,7 @@ class BodyCollector implements BodyReader {
 
   release(): void {
     this.#buffer = EMPTY;
-    if (this.#reserved > 0) this.#limits.budget.take(-this.#reserved);
+    this.#limits.budget.take(-this.#reserved);
     this.#reserved = 0;
   }
 

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import { before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { readBody } from "../../src/http/body.ts";
-import { MemoryBudget } from "../../src/http/budget.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
-import { HttpError, json, type Reply } from "../../src/http/reply.ts";
+import { json, type Reply } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
 import { exchange, open, request, statusOf } from "../support/client.ts";
 import { get, postChunks, postEcho, postHead } from "../support/requests.ts";
@@ -15,102 +11,6 @@ import { anything, echo, serveFor, type TestService } from "../support/server.ts
 import { until } from "../support/wait.ts";
 
 const LIMIT = 100;
-
-/** A chunked body that a test delivers. */
-class ArrivingBody {
-  readonly request: EventEmitter = Object.assign(new EventEmitter(), {
-    read: () => null,
-    headers: { "transfer-encoding": "chunked" },
-  });
-  /** What readBody() has called back with. */
-  readonly results: (Buffer | HttpError)[] = [];
-  readonly exchange: Exchange;
-
-  constructor(maxBytes: number, bodyError?: HttpError) {
-    const parts = { request: this.request, bodyError, bodyReader: undefined };
-    this.exchange = parts as unknown as Exchange;
-    const limits = { maxBytes, budget: new MemoryBudget(1_000_000) };
-    readBody(this.exchange, limits, (result) => this.results.push(result));
-  }
-
-  deliver(chunk: Buffer): void {
-    this.request.emit("data", chunk);
-  }
-
-  end(): void {
-    this.request.emit("end");
-  }
-}
-
-for (const sizes of [[], [5], [1, 1, 1], [3, 1], [1, 7, 0, 2, 30, 1], Array<number>(50).fill(1)]) {
-  test(`a body of chunks of ${sizes.slice(0, 6).join()} bytes is these chunks`, () => {
-    const body = new ArrivingBody(LIMIT);
-    const chunks = sizes.map((size, index) => Buffer.alloc(size, 65 + index));
-    for (const chunk of chunks) body.deliver(Buffer.from(chunk));
-    body.end();
-    assert.deepEqual(body.results, [Buffer.concat(chunks)]);
-    // Nothing holds on to a body that has been read.
-    assert.deepEqual(body.request.eventNames(), []);
-    assert.equal(body.exchange.bodyReader, undefined);
-  });
-}
-
-test("a body that has failed before it is read is rejected for that reason", () => {
-  const reason = new HttpError(408, "late");
-  assert.deepEqual(new ArrivingBody(LIMIT, reason).results, [reason]);
-});
-
-test("a body that fails while it is read is rejected for that reason, once", () => {
-  const reason = new HttpError(408, "late");
-  const body = new ArrivingBody(LIMIT);
-  body.deliver(Buffer.from("{"));
-  body.exchange.bodyReader?.fail(reason);
-  body.deliver(Buffer.from("}"));
-  body.end();
-  assert.deepEqual(body.results, [reason]);
-});
-
-for (const size of [1, 7, 99, 100, 101]) {
-  test(`the limit of a body counts bytes, in chunks of ${size}`, () => {
-    for (const total of [LIMIT, LIMIT + 1, 10 * LIMIT]) {
-      const body = new ArrivingBody(LIMIT);
-      for (let at = 0; at < total; at += size) {
-        body.deliver(Buffer.alloc(Math.min(size, total - at)));
-      }
-      body.end();
-      const [result, ...others] = body.results;
-      assert.deepEqual(others, []);
-      if (total === LIMIT) {
-        assert.deepEqual(result, Buffer.alloc(LIMIT));
-      } else {
-        assert.ok(result instanceof HttpError);
-        assert.match(`${result.status} ${result.body}`, new RegExp(`^413 .*${LIMIT} bytes`));
-      }
-    }
-  });
-}
-
-test("chunks of one byte cost time in proportion to their number", () => {
-  leastReadingTime(100_000);
-  const ratio = leastReadingTime(800_000) / leastReadingTime(200_000);
-  assert.ok(ratio < 12, `four times the chunks took ${ratio} times as long`);
-});
-
-/** The least CPU time of reading `count` chunks of one byte, of five rounds. */
-function leastReadingTime(count: number): number {
-  return Math.min(...Array.from({ length: 5 }, () => readingTime(count)));
-}
-
-function readingTime(count: number): number {
-  const chunk = Buffer.from("a");
-  const body = new ArrivingBody(count);
-  const start = process.cpuUsage();
-  for (let i = 0; i < count; i += 1) body.deliver(chunk);
-  body.end();
-  const { user, system } = process.cpuUsage(start);
-  assert.equal((body.results[0] as Buffer).length, count);
-  return user + system;
-}
 
 describe("a handler", () => {
   const suite = suiteScope();

@@ -92,6 +92,16 @@ for (const type of OTHER_TYPES) {
   });
 }
 
+test("before +json stand the characters of a token (RFC 9110 5.6.2), and no others", () => {
+  const allowed = String.raw`!#$%&'*+-.^_` + "`|~0123456789abcdefghijklmnopqrstuvwxyz";
+  for (let code = 0x20; code < 0x80; code += 1) {
+    const character = String.fromCharCode(code);
+    const type = `application/x${character}y+json`;
+    const isRead = check({ "content-length": "1", "content-type": type }) === undefined;
+    assert.equal(isRead, allowed.includes(character.toLowerCase()), type);
+  }
+});
+
 const CODINGS = [
   "gzip",
   "GZIP",
