@@ -1,125 +1,16 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, test } from "node:test";
 
 import { MemoryBudget } from "../../src/http/budget.ts";
-import { Connection, type Pending, type SweepPolicy } from "../../src/http/connection.ts";
-import { Turns } from "../../src/http/turns.ts";
-
-/** As much of a parser as a connection uses. */
-class FakeParser {
-  isPaused = false;
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-  }
-}
-
-/** As much of a socket as a connection uses. */
-class FakeSocket extends EventEmitter {
-  readonly remoteAddress = "127.0.0.1";
-  readonly parser = new FakeParser();
-  /** What the parser gets after it has stopped. */
-  readonly parsed: string[] = [];
-  /** What was written to the client. */
-  readonly written: string[] = [];
-  readonly bytesRead = 0;
-  bytesWritten = 1;
-  readonly writableLength = 0;
-  writable = true;
-  hasEnded = false;
-  destroyed = false;
-  isPaused = false;
-
-  constructor() {
-    super();
-    this.on("data", (bytes: Buffer) => this.parsed.push(bytes.toString()));
-  }
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-  }
-
-  write(text: string): void {
-    this.written.push(text);
-  }
-
-  end(): void {
-    this.hasEnded = true;
-  }
-
-  destroy(): void {
-    this.destroyed = true;
-    this.emit("close");
-  }
-}
-
-/** A request whose response a test writes when it likes. */
-class FakePending implements Pending {
-  readonly request = { complete: true } as IncomingMessage;
-  readonly response = Object.assign(new EventEmitter(), {
-    writableFinished: false,
-  }) as unknown as ServerResponse;
-  hasEnded = false;
-  isAbandoned = false;
-
-  abandon(): void {
-    this.isAbandoned = true;
-  }
-
-  failBody(): void {}
-
-  /** Its response is written in full. The connection, if given, hears of it. */
-  finish(connection?: Connection): void {
-    this.hasEnded = true;
-    Object.assign(this.response, { writableFinished: true });
-    this.response.emit("finish");
-    connection?.forgetWritten();
-  }
-
-  /** node:http has let go of the response. */
-  close(): void {
-    this.response.emit("close");
-  }
-}
-
-interface Fakes {
-  readonly socket: FakeSocket;
-  readonly connection: Connection;
-  readonly pendings: readonly FakePending[];
-}
-
-/** A connection with some open requests. */
-function connect(budget: MemoryBudget, requests: number): Fakes {
-  const socket = new FakeSocket();
-  const connection = new Connection(socket as unknown as Socket, budget, new Turns());
-  const pendings = Array.from({ length: requests }, () => new FakePending());
-  for (const pending of pendings) connection.add(pending);
-  return { socket, connection, pendings };
-}
-
-/** Enough for any test. */
-function largeBudget(): MemoryBudget {
-  return new MemoryBudget(1_000_000_000);
-}
-
-const POLICY: SweepPolicy = {
-  idleMs: 1,
-  writeTimeoutMs: 1000,
-  isDraining: false,
-  isPastDeadline: false,
-};
+import type { Connection } from "../../src/http/connection.ts";
+import {
+  connect,
+  FakePending,
+  type Fakes,
+  largeBudget,
+  POLICY,
+} from "../support/fake-connection.ts";
 
 /** How many requests may be open at once. */
 const MAX_OPEN = 64;
@@ -364,73 +255,4 @@ test("the parser must stop behind each fourth request, but not before a last one
   assert.equal(connection.mustStop(), false);
   socket.destroy();
   assert.equal(connection.mustStop(), true);
-});
-
-test("an idle connection stays for its time while draining, but not past the deadline", () => {
-  const idleMs = 1_000_000;
-  for (const isDraining of [false, true]) {
-    const { socket, connection } = connect(largeBudget(), 0);
-    const now = performance.now();
-    assert.equal(connection.sweep(now, { ...POLICY, idleMs, isDraining }), true);
-    const policy = { ...POLICY, idleMs, isDraining, isPastDeadline: true };
-    assert.equal(connection.sweep(now, policy), false);
-    assert.equal(socket.destroyed, true);
-  }
-});
-
-test("while draining, a connection may be idle for longer before its first request", () => {
-  for (const [bytesWritten, idleMs, limitMs] of [
-    [1, 50, 50],
-    [0, 50, 500],
-    [0, 600, 600],
-  ] as const) {
-    const { socket, connection } = connect(largeBudget(), 0);
-    socket.bytesWritten = bytesWritten;
-    const policy = { ...POLICY, idleMs, isDraining: true };
-    const start = performance.now();
-    assert.equal(connection.sweep(start + limitMs - 1, policy), true);
-    // It was made before the test read the clock.
-    assert.equal(connection.sweep(start + limitMs, policy), false);
-    assert.equal(socket.destroyed, true);
-  }
-});
-
-test("a connection that closes after its last response is left alone by the sweep", () => {
-  const { socket, connection } = connect(largeBudget(), 0);
-  connection.closeAfterResponse();
-  const policy = { ...POLICY, isDraining: true, isPastDeadline: true };
-  assert.equal(connection.sweep(performance.now() + 1_000_000, policy), false);
-  assert.equal(socket.destroyed, false);
-});
-
-describe("the last response of a connection", () => {
-  test("is written at once if no other is due, and then the write side closes", () => {
-    for (const requests of [0, 1]) {
-      const { socket, connection, pendings } = connect(largeBudget(), requests);
-      pendings[0]?.finish();
-      connection.writeLast("last");
-      assert.deepEqual([socket.written, socket.hasEnded], [["last"], true]);
-      assert.deepEqual([connection.isClosing, socket.destroyed], [true, false]);
-      socket.destroy();
-    }
-  });
-
-  test("is written after the latest one that is due", () => {
-    const { socket, connection, pendings } = connect(largeBudget(), 2);
-    connection.writeLast("last");
-    assert.deepEqual([socket.written, socket.hasEnded], [[], false]);
-    pendings[0]?.finish(connection);
-    assert.deepEqual(socket.written, []);
-    pendings[1]?.finish(connection);
-    assert.deepEqual([socket.written, socket.hasEnded], [["last"], true]);
-    socket.destroy();
-  });
-
-  test("is not written to a client that no longer reads", () => {
-    const { socket, connection } = connect(largeBudget(), 0);
-    socket.writable = false;
-    connection.writeLast("last");
-    assert.deepEqual(socket.written, []);
-    socket.destroy();
-  });
 });
