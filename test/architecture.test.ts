@@ -132,7 +132,7 @@ export const { createServer, METHODS, STATUS_CODES, validateHeaderName, validate
   getBuiltinModule("node:http");
 export const loadHttps = (): typeof https => getBuiltinModule("node:https");
 export const loadTls = (): typeof tls => getBuiltinModule("node:tls");
-export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 22;
+export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 24;
 `,
 };
 

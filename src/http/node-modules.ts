@@ -20,4 +20,4 @@ export const loadHttps = (): typeof https => getBuiltinModule("node:https");
 export const loadTls = (): typeof tls => getBuiltinModule("node:tls");
 
 /** Whether `end(body)` of a response makes two writes, of which the second is empty. */
-export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 22;
+export const ENDS_IN_TWO_WRITES: boolean = Number.parseInt(versions.node) < 24;

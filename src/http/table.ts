@@ -84,7 +84,7 @@ function compare(one: Route, other: Route): string | undefined {
   const segments = segmentsOf(one);
   const others = segmentsOf(other);
   if (segments.length !== others.length) return undefined;
-  const pairs = segments.map((segment, index): Pair => [segment, others[index] ?? ""]);
+  const pairs = segments.map((segment, index): Pair => [segment, others[index] as string]);
   const different = pairs.filter(([left, right]) => left !== right);
   if (different.length === 0) return "the parameters must have the same names as in";
   const isDisjoint = different.some((pair) => !pair.includes(PARAMETER));

@@ -268,6 +268,18 @@ describe("a stream", () => {
     assert.deepEqual(other.failures, []);
   });
 
+  test("may fail while it is dropped: that is nobody's problem", async (t) => {
+    const content = new Readable({
+      read: () => {},
+      destroy: (_error, done) => done(new Error("could not be closed")),
+    });
+    const closed = new Promise((resolve) => content.on("close", resolve));
+    const service = await serveRows(t, () => text(200, CSV, content, ["Content-Length", "3"]));
+    assert.equal((await request(service.port, get("/rows"))).status, 500);
+    await closed;
+    assert.equal((await request(service.port, get("/fine"))).status, 200);
+  });
+
   test("behind another request on its connection waits for its turn", async (t) => {
     const first = new PassThrough();
     const contents = [first, rows()];
