@@ -10,9 +10,9 @@ import { fileURLToPath } from "node:url";
  */
 export const KEYGEN: string = `node ${shellWord(programPath())} keygen`;
 
-/** The program is compiled if this file is. */
+/** The program is compiled if this file is: it ends in .js or .ts, too. */
 function programPath(): string {
-  const program = import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js";
+  const program = `./main${import.meta.url.slice(-3)}`;
   return fileURLToPath(new URL(program, import.meta.url));
 }
 

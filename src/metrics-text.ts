@@ -105,7 +105,7 @@ export class Histogram {
 
   observe(seconds: number): void {
     let bucket = 0;
-    while (bucket < BOUNDS.length && seconds > (BOUNDS[bucket] as number)) bucket += 1;
+    while (seconds > (BOUNDS[bucket] ?? Infinity)) bucket += 1;
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
     this.#sum += seconds;
   }

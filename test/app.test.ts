@@ -48,6 +48,17 @@ describe("the route table", () => {
     });
   }
 
+  test("has GET /metrics outside the schema if it can be read, also without the docs", () => {
+    const readMetrics = (): string => "";
+    for (const docs of [true, false]) {
+      assert.ok(!namesWith(docs).includes("GET /metrics false"));
+      const routes = createRoutes({ ...options, docs, readMetrics });
+      const metrics = routes.find(({ path }) => path === "/metrics");
+      assert.deepEqual([metrics?.method, metrics?.includeInSchema], ["GET", false]);
+      assert.equal(metrics?.dependencies.length, 1);
+    }
+  });
+
   for (const path of [
     "/redoc",
     "/docs/oauth2-redirect",

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { ClientAddresses } from "../src/client-address.ts";
 
@@ -16,6 +18,7 @@ describe("without trusted proxies, the client is the peer", () => {
     ["::FFFF:192.0.2.255", "192.0.2.255"],
     ["::fffe:1:2", "::fffe:1:2"],
     ["2001:db8::ffff:1", "2001:db8::ffff:1"],
+    ["64:ff9b::ffff:192.0.2.1", "64:ff9b::ffff:192.0.2.1"],
     ["fe80::1%eth0", "fe80::1%eth0"],
     [undefined, undefined],
   ] as const) {
@@ -52,6 +55,7 @@ const FORWARDED: readonly (readonly [field: string, client: string])[] = [
   ["192.0.2.1, [::1", PEER],
   ["192.0.2.1, ::1]", PEER],
   ["192.0.2.1, [::1]:", PEER],
+  ["192.0.2.1, [::1]:123456", PEER],
   ["192.0.2.1, [::1]80", PEER],
   ["192.0.2.1, [[::1]]", PEER],
   ["192.0.2.1, []", PEER],
@@ -74,10 +78,15 @@ const FORWARDED: readonly (readonly [field: string, client: string])[] = [
   ["192.0.2.1", "192.0.2.1"],
   [" \t192.0.2.1\t ", "192.0.2.1"],
   ["192.0.2.1:4711", "192.0.2.1"],
+  ["1.2.3.4:5", "1.2.3.4"],
+  ["255.255.255.255:65535", "255.255.255.255"],
   ["2001:db8::1", "2001:db8::1"],
   ["2001:DB8::1", "2001:DB8::1"],
   ["[2001:db8::1]", "2001:db8::1"],
   ["[2001:db8::1]:443", "2001:db8::1"],
+  ["[2001:DB8::1]:5", "2001:DB8::1"],
+  ["[::]:65535", "::"],
+  [`[${"ABCD:".repeat(6)}255.255.255.255]:80`, `${"ABCD:".repeat(6)}255.255.255.255`],
   ["::ffff:192.0.2.1", "192.0.2.1"],
   ["::ffff:10", "::ffff:10"],
   ["[::ffff:192.0.2.1]:80", "192.0.2.1"],
@@ -152,6 +161,22 @@ test("what is known of an address stays right, however many there are", () => {
     const client = addresses.find(address, "192.0.2.1");
     assert.equal(client, high === 0 ? "192.0.2.1" : address);
   }
+});
+
+test("what is known of addresses takes bounded memory, however many strangers come", () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const heapUsed = (): number => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const addresses = new ClientAddresses(PROXIES);
+  const before = heapUsed();
+  for (let i = 0; i < 50_000; i += 1) addresses.find(`2001:db8::${i.toString(16)}`);
+  const growth = heapUsed() - before;
+  // Each takes about 80 bytes, and at most 1,000 are kept.
+  assert.ok(growth < 1_000_000, `${growth} bytes`);
+  assert.equal(addresses.find(PEER, "192.0.2.1"), "192.0.2.1");
 });
 
 test("a long field takes linear time", () => {

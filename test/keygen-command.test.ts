@@ -40,5 +40,12 @@ for (const word of WORDS) {
 }
 
 test("a usual path stays as it is", () => {
-  assert.equal(shellWord("/srv/api-1.0/dist/src/main.js"), "/srv/api-1.0/dist/src/main.js");
+  for (const path of ["/srv/api-1.0/dist/src/main.js", "C:/a_b+c@d%20,e.js"]) {
+    assert.equal(shellWord(path), path);
+  }
+});
+
+test("what a shell would not see, or take for several words, is in quotes", () => {
+  assert.equal(shellWord(""), "''");
+  assert.equal(shellWord("/srv/my api/main.js"), "'/srv/my api/main.js'");
 });

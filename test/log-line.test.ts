@@ -48,7 +48,7 @@ describe("the level of a response", () => {
     ["error", { status: 599 }],
     ["debug", { status: 200, isProbe: true }],
     ["debug", { status: 204, isProbe: true, key: undefined }],
-    ["debug", { status: 304, isProbe: true }],
+    ["debug", { status: 399, isProbe: true }],
   ];
   for (const [expected, difference] of rows) {
     test(`is ${expected} for ${JSON.stringify(difference)}`, () => {

@@ -178,6 +178,8 @@ describe("a log", () => {
 
   test("keeps lines whole and in order, in writes that a pipe takes as one", async () => {
     const stream = new LogStream();
+    // Linux' limit: pipe(7).
+    assert.equal(PIPE_BUF, 4096);
     const log = createLog("info", createStreamSink(stream), { maxWriteLength: PIPE_BUF });
     const numbers = Array.from({ length: 500 }, (_, index) => index);
     for (const i of numbers) log.event("info", "e", { i, text: "a".repeat(i) });

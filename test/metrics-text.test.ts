@@ -133,6 +133,41 @@ describe("the text", () => {
     }
   });
 
+  const metrics: readonly (readonly [name: MetricName, type: string, isPerWorker?: true])[] = [
+    ["api_requests_total", "counter"],
+    ["api_request_duration_seconds", "histogram"],
+    ["api_denials_total", "counter"],
+    ["api_limited_total", "counter"],
+    ["api_requests_in_flight", "gauge"],
+    ["api_connections", "gauge"],
+    ["api_log_lines_dropped_total", "counter"],
+    ["api_key_expiry_seconds", "gauge"],
+    ["api_certificate_expiry_seconds", "gauge"],
+    ["api_event_loop_delay_seconds", "histogram"],
+    ["process_cpu_seconds_total", "counter"],
+    ["process_resident_memory_bytes", "gauge", true],
+    ["process_start_time_seconds", "gauge", true],
+    ["nodejs_heap_size_used_bytes", "gauge", true],
+    ["nodejs_heap_size_total_bytes", "gauge", true],
+    ["api_info", "gauge"],
+  ];
+
+  test("knows these metrics, in this order, of these types, each with a sentence", () => {
+    const samples = samplesOf(Object.fromEntries(metrics.map(([name]) => [name, 1])));
+    const blocks = metrics.map(([name, type, isPerWorker]) => {
+      const series = isPerWorker === true ? `${name}\{worker="3"\}` : name;
+      return `# HELP ${name} [A-Z][^.\n]+\\.\n# TYPE ${name} ${type}\n${series} 1\n`;
+    });
+    const text = formatMetrics([{ samples, worker: "3" }]);
+    assert.match(text, new RegExp(`^${blocks.join("")}$`));
+  });
+
+  test("has the worker before other labels", () => {
+    const samples = samplesOf({ 'process_resident_memory_bytes{kind="a"}': 1 });
+    const text = formatMetrics([{ samples, worker: "3" }]);
+    assert.match(text, /^process_resident_memory_bytes\{worker="3",kind="a"\} 1$/m);
+  });
+
   test("of no samples is empty", () => {
     assert.equal(formatMetrics([]), "");
     assert.equal(formatMetrics([{ samples: new Map() }]), "");
@@ -188,6 +223,7 @@ describe("samples of another process", () => {
     ["a map with an object", new Map([["api_connections", {}]])],
     ["a map with a number as its key", new Map([[1, 1]])],
     ["an unknown metric", new Map([["other_total", 1]])],
+    ["a metric with a suffix in its midst", new Map([["api_sum_connections", 1]])],
     ["a property that all objects have", new Map([["__proto__", 1]])],
     ["another such property", new Map([["constructor", 1]])],
     [

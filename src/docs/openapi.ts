@@ -226,6 +226,6 @@ function exampleOf({ schema, check }: Model<unknown>, declared?: unknown): unkno
   check(example, ["body"], problems);
   if (problems.isEmpty) return example;
   if (declared === undefined) return undefined;
-  const [{ loc, msg } = { loc: [], msg: "" }] = problems.list;
-  throw new Error(`the example is not valid at ${loc.join(".")}: ${msg}`);
+  const [problem] = problems.list;
+  throw new Error(`the example is not valid at ${problem?.loc.join(".")}: ${problem?.msg}`);
 }

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 
 import {
   examplesOf,
+  type JsonObject,
   type Operation,
   operationsOf,
   parametersOf,
@@ -55,6 +56,16 @@ describe("a reference", () => {
     });
   }
 
+  test("may be the first of nine that follow each other, and of no more", () => {
+    const name = (index: number): string => `r${index}`;
+    const members = Array.from({ length: 10 }, (_, index): [string, JsonObject] => {
+      return [name(index), { $ref: `#/${name(index + 1)}` }];
+    });
+    const chain = Object.fromEntries([...members, [name(10), { description: "Last." }]]);
+    assert.deepEqual(resolve(chain, { $ref: "#/r2" }), { description: "Last." });
+    assert.throws(() => resolve(chain, { $ref: "#/r1" }), /#\/r10"/);
+  });
+
   test("in a circle is an error that shows one of the circle", () => {
     assert.throws(
       () => resolve(document, { $ref: "#/components/responses/loop" }),
@@ -87,6 +98,15 @@ describe("the parameters of an operation", () => {
         example: "a",
       },
     ]);
+  });
+
+  test("have the first example of their schema if they have none themselves", () => {
+    const exampleOf = (parameter: object): unknown =>
+      parametersOf({}, operation([{ name: "a", in: "query", ...parameter }]))[0]?.example;
+    const examples = ["first", "second"];
+    assert.equal(exampleOf({ schema: { examples } }), "first");
+    assert.equal(exampleOf({ schema: { examples }, example: "own" }), "own");
+    assert.equal(exampleOf({ schema: {} }), undefined);
   });
 
   test("are none if there is no list of them", () => {

@@ -67,6 +67,12 @@ describe("JSON as HTML", () => {
     assert.equal(`${jsonHtml({ a: long })}`, `{"a": "${long}"}`);
   });
 
+  test("is one line if its members have at most 60 characters there", () => {
+    const lineOf = (length: number): string => `${jsonHtml(["x".repeat(length - 5), 1])}`;
+    assert.equal(lineOf(60), `["${"x".repeat(55)}", 1]`);
+    assert.equal(lineOf(61), `[\n  "${"x".repeat(56)}",\n  1\n]`);
+  });
+
   test("has a line for each member otherwise", () => {
     const list = [1, [2, 3]];
     assert.equal(`${jsonHtml({ list })}`, '{\n  "list": [\n    1,\n    [2, 3]\n  ]\n}');

@@ -124,6 +124,10 @@ describe("the document of a table with each kind of thing", () => {
     const { 403: forbidden, 404: notFound } = responsesOf("DELETE /items/{id}");
     assert.deepEqual(forbidden, { $ref: "#/components/responses/Forbidden" });
     assert.deepEqual(notFound, { $ref: "#/components/responses/NotFound" });
+    const { description, content } = resolve(document, notFound);
+    assert.equal(description, "Nothing has this path.");
+    const [shared] = valuesOf(content);
+    assert.deepEqual(shared?.["example"], { detail: "Not Found" });
     const own = asObject(responsesOf("GET /items/{id}")[404]);
     assert.equal(own["description"], "No such item.");
     const media = asObject(asObject(own["content"])["application/json"]);
@@ -236,13 +240,6 @@ describe("a response", () => {
     const { content } = asObject(responses?.[200]);
     assert.deepEqual(Object.keys(asObject(asObject(content)["application/json"])), ["schema"]);
   });
-});
-
-test("a body that may be absent is not required", () => {
-  const body = optional(object({}, { additionalProperties: false }));
-  const [operation] = operationsOf(documentOf([routeWith({ method: "POST", body })]));
-  const { required, description } = asObject(operation?.["requestBody"]);
-  assert.deepEqual([required, description], [false, "One JSON object in UTF-8."]);
 });
 
 test("a value among examples that looks like a schema stays a value", () => {

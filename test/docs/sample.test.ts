@@ -69,6 +69,12 @@ describe("a sample of a schema", () => {
     assert.ok(JSON.stringify(sampleOf(jobs, { $ref: "#/components/schemas/NewJob" })));
   });
 
+  test("has objects four levels deep", () => {
+    const tree = { type: "object", properties: { a: { $ref: "#/components/schemas/Tree" } } };
+    const document = { components: { schemas: { Tree: tree } } };
+    assert.deepEqual(sampleOf(document, tree), { a: { a: { a: { a: {} } } } });
+  });
+
   test("is an error if a reference leads nowhere", () => {
     const schema = { type: "array", items: { $ref: "#/components/schemas/Gone" } };
     assert.throws(() => sampleOf({}, schema), /schemas\/Gone/);
@@ -79,6 +85,16 @@ test("the main variant of a schema is not null, and keeps what the schema says i
   const document = { components: { schemas: { A: { type: "string", default: "a", title: "A" } } } };
   const schema = { anyOf: [{ type: "null" }, { $ref: "#/components/schemas/A" }], default: "b" };
   assert.deepEqual(mainVariant(document, schema), { type: "string", default: "b", title: "A" });
+});
+
+test("the main variant is at most four variants deep, and the schema itself if it has none", () => {
+  const within = (schema: object, depth: number): object =>
+    depth === 0 ? schema : { anyOf: [within(schema, depth - 1)] };
+  const text = { type: "string" };
+  assert.deepEqual(mainVariant({}, within(text, 4)), text);
+  assert.deepEqual(mainVariant({}, within(text, 5)), within(text, 1));
+  const onlyNull = { anyOf: [{ type: "null" }] };
+  assert.deepEqual(mainVariant({}, onlyNull), onlyNull);
 });
 
 test("the main type of a schema is the first that is not null", () => {

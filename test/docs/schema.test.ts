@@ -78,9 +78,10 @@ describe("the table of a schema's properties", () => {
       d: { oneOf: [inner] },
       e: { allOf: [inner] },
       f: { items: { items: inner } },
+      g: { properties: { list: { items: inner } } },
     };
     const table = `${propertyTable({ properties })}`;
-    for (const name of ["a.b", "list[].b", "c.b", "d.b", "e.b", "f[][].b"]) {
+    for (const name of ["a.b", "list[].b", "c.b", "d.b", "e.b", "f[][].b", "g.list[].b"]) {
       assert.ok(table.includes(`<tr><th>${name} <em>required</em><td>string<td>Deep.\n`), name);
     }
   });

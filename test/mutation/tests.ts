@@ -30,6 +30,13 @@ const BELONGING: Readonly<Record<string, string>> = {
   "config/reader": "settings",
   "config/result": "keys-file",
   "config/settings": "tls host",
+  "docs/base": "openapi",
+  "docs/components": "openapi",
+  "docs/document": "openapi page",
+  "docs/form": "page",
+  "docs/html": "page form schema",
+  "docs/sample": "form",
+  "docs/schema": "page",
   "models/array": "kinds pydantic",
   "models/base": "kinds pydantic",
   "models/choice": "kinds pydantic",
@@ -38,7 +45,11 @@ const BELONGING: Readonly<Record<string, string>> = {
   "models/object": "model kinds pydantic",
   "models/problems": "model",
   "models/string": "kinds pydantic",
+  app: "docs/openapi",
   "auth/security": "recheck limited docs/openapi",
+  main: "process/old-node process/signals",
+  "routes/health": "docs/openapi",
+  "routes/process": "docs/openapi",
 };
 
 /** Tests that take minutes, or programs that the rest does not need. */

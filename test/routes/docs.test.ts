@@ -185,7 +185,8 @@ describe("the docs' routes", () => {
       const fields = fieldsOf(await etagOf("/docs")).flatMap((value) => ["If-Match", value]);
       const { status, headers, body } = await get("/docs", fields);
       assert.equal(status, 412);
-      assert.deepEqual(Object.keys(JSON.parse(body) as object), ["detail"]);
+      const detail = "Precondition Failed: If-Match does not name the current entity tag";
+      assert.deepEqual(JSON.parse(body), { detail });
       assert.equal(headers["content-type"], "application/json");
       assert.equal(headers["cache-control"], "no-store");
       // It would be the tag of the response's own content (RFC 9110 8.8.3).
