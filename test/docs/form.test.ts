@@ -151,6 +151,26 @@ describe("the form of an operation", () => {
   });
 });
 
-test("the form of the key names the header field", () => {
-  assert.match(`${keyForm("X-<Key>")}`, /<label>X-&#60;Key&#62; <input id="key"/);
+describe("what the page's script and a screen reader look for", () => {
+  const assertIncludes = (form: string, texts: readonly string[]): void => {
+    for (const text of texts) assert.ok(form.includes(text), `${text} is missing in ${form}`);
+  };
+
+  test("is in the form of an operation", () => {
+    assertIncludes(formOf({ requestBody: { content: { "text/a": {} } } }), [
+      '<label>Body <textarea name="body"',
+      '<button aria-label="Send GET /a/{p}">Send</button>',
+      '<div aria-live="polite">',
+      '<pre tabindex="0" data-name="cURL for GET /a/{p}"></pre>',
+    ]);
+  });
+
+  test("is in the form of the key, which names its header field", () => {
+    assertIncludes(`${keyForm("X-<Key>")}`, [
+      "<form hidden>",
+      '<label>X-&#60;Key&#62; <input id="key" name="entry" type="password" autocomplete="off">',
+      '<button name="forget" type="button">',
+      '<output name="state">No key is set. A key stays in this page\'s memory only.</output>',
+    ]);
+  });
 });

@@ -18,6 +18,22 @@ function assertIncludes(page: string, text: string): void {
   assert.ok(page.includes(text), `${text} is missing in ${page}`);
 }
 
+test("the page names its language, its files and the document, and has landmarks", () => {
+  const page = pageOf({});
+  assert.ok(page.startsWith('<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">'));
+  for (const text of [
+    '<meta name="viewport" content="width=device-width">',
+    '<link rel="icon" href="docs/icon.svg">',
+    '<link rel="stylesheet" href="docs/docs.css">',
+    '<script type="module" src="docs/docs.js"></script>',
+    '<nav aria-label="Contents">',
+    "<main>",
+    '<a href="openapi.json">openapi.json</a>',
+  ]) {
+    assertIncludes(page, text);
+  }
+});
+
 describe("the section of an operation", () => {
   test("names its schemes, and has a place for the key if there is one", () => {
     const rows: readonly (readonly [security: unknown, names: string, header: string])[] = [
@@ -37,6 +53,18 @@ describe("the section of an operation", () => {
     const description = "Described.";
     assertIncludes(pageOf({ summary: "S", description }), "<p><strong>S.</strong> Described.");
     assertIncludes(pageOf({ description }), "<p>Described.");
+  });
+
+  test("has a table of its parameters, if it has any", () => {
+    const parameter = (name: string): JsonObject => ({ name, in: "query", description: name });
+    const row = (name: string): string => `<tr><th>${name} <em>query</em><td>any<td>${name}\n`;
+    for (const names of [["a"], ["a", "b"]]) {
+      const page = pageOf({ parameters: names.map(parameter) });
+      const rows = names.map(row).join("");
+      assertIncludes(page, `<h3>Parameters</h3>\n<table>\n${rows}</table>`);
+    }
+    assert.doesNotMatch(pageOf({ parameters: [] }), /<h3>Parameters/);
+    assert.doesNotMatch(pageOf({}), /<h3>Parameters/);
   });
 
   test("says what a response is: its type, then the header fields that not all have", () => {
@@ -85,6 +113,7 @@ describe("shared responses", () => {
     assertIncludes(page, '<a href="#responses">Responses</a>');
     const links = '<a href="#responses/Late">408</a>, <a href="#responses/Full">503</a>';
     assertIncludes(page, `<p>Also ${links}</div>`);
+    assertIncludes(page, '<p>Also <a href="#responses/Full">503</a></div>');
   });
 
   test("do not include those that every caller has to handle", () => {

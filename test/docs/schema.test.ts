@@ -24,6 +24,8 @@ describe("the type of a schema in words:", () => {
     [{ anyOf: [{ type: "string" }, { type: "integer" }] }, "string or integer"],
     [{ oneOf: [{ type: "string" }, true] }, "string or any"],
     [{ allOf: [{ $ref }, { type: "object" }] }, `${link} and object`],
+    [{ anyOf: [{ type: "string" }], type: "object" }, "string"],
+    [{ allOf: [{ $ref }], type: "object" }, link],
     [{ enum: ["a", 1, null] }, '<code>"a"</code> or <code>1</code> or <code>null</code>'],
     [{ const: false }, "<code>false</code>"],
     [{ const: null }, "<code>null</code>"],
