@@ -40,7 +40,7 @@ const UNKNOWN_METHOD = new HttpError(501, "Not Implemented: this method is not k
 // end has not arrived yet, the method and the blank behind it decide.
 const TOKEN_CHARACTER = /[!#$%&'*+.^_`|~0-9A-Za-z-]/;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= )/;
-const TARGET_AND_VERSION = /^ [^ ]+ HTTP\/(\d\.\d)$/;
+const TARGET_AND_VERSION = /^ \S+ HTTP\/(\d\.\d)$/;
 
 /** The part of a request line that has arrived in the latest read. */
 interface RequestLine {
