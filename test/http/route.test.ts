@@ -9,11 +9,23 @@ const handler = (): Reply => json(200, null);
 
 const MODEL = object({ status: string() });
 
-test("members that a declaration leaves out are empty, or true", () => {
+test("members that a declaration leaves out are empty, and it is an ordinary route", () => {
   const made = route({ method: "GET", path: "/a", handler });
-  const { method, path, dependencies, body, includeInSchema, limited } = made;
-  assert.deepEqual([method, path, dependencies, body], ["GET", "/a", [], undefined]);
-  assert.deepEqual([includeInSchema, limited, made.handler], [true, true, handler]);
+  assert.deepEqual(made, {
+    method: "GET",
+    path: "/a",
+    dependencies: [],
+    summary: undefined,
+    description: undefined,
+    tags: [],
+    parameters: {},
+    body: undefined,
+    responses: {},
+    includeInSchema: true,
+    limited: true,
+    isProbe: false,
+    handler,
+  });
 });
 
 test("members of a declaration are kept as they are", () => {

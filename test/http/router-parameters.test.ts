@@ -106,6 +106,7 @@ describe("a path finds", () => {
     "/a//c",
     "//b/c",
     "/a/b/c/d/e",
+    "/users/5/jobs/7/x",
     "jobs/5",
     "x/jobs/5",
     "*",

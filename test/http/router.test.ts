@@ -152,6 +152,7 @@ for (const [path, query, location] of REDIRECTS) {
     for (const method of ["GET", "POST", "DELETE", "OPTIONS"]) {
       const error = rejection(method, path, query);
       assert.deepEqual([error?.status, field(error, "Location")], [307, location]);
+      assert.equal(error?.body, '{"detail":"Temporary Redirect"}');
     }
     for (const prefix of ["", "/svc", "/a/b"]) {
       const target = new URL(location, `https://proxy.example${prefix}${path}${query}`);
