@@ -300,6 +300,16 @@ describe("the declarations of the docs' routes", () => {
     }
   });
 
+  test("have nothing to send with a 304", () => {
+    const headers = { "if-none-match": "*" };
+    const context = { request: { headers } } as Context;
+    for (const { handler } of docsRoutes(read)) {
+      const reply = handler({}, context);
+      assert.ok(!(reply instanceof Promise));
+      assert.deepEqual([reply.status, reply.body], [304, ""]);
+    }
+  });
+
   test("give each file an ETag that changes with its text, and with nothing else", () => {
     const before = etags(read);
     const after = etags((name) => read(name) + (name === "docs.css" ? "b{}" : ""));

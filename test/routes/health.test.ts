@@ -17,6 +17,10 @@ describe("the health route", () => {
     );
   });
 
+  test("is a probe, whose successes a log can leave out", () => {
+    assert.equal(healthRoute(() => false).isProbe, true);
+  });
+
   test("is 200 while the service takes requests", async () => {
     const reply = await healthRoute(() => false).handler({}, {} as Context);
     assert.deepEqual([reply.status, reply.body], [200, '{"status":"ok"}']);

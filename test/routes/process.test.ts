@@ -62,6 +62,13 @@ for (const status of FAILING) {
   });
 }
 
+test("a reply without a delay is there at once, which costs less than a promise", () => {
+  const replyAfter = (delayMs: number): Reply | Promise<Reply> =>
+    processRoute(guard, delayMs).handler({ body: { status: "x" } }, {} as Context);
+  assert.ok(!(replyAfter(0) instanceof Promise));
+  assert.ok(replyAfter(1) instanceof Promise);
+});
+
 test("a reply takes the delay", async () => {
   const start = performance.now();
   await processed("SUCCESS", 100);
