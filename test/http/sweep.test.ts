@@ -160,6 +160,42 @@ describe("draining", () => {
     assert.equal(await left(), 0);
   });
 
+  test("closes an idle connection after 50 ms, and no sooner", async (t) => {
+    const { service, clock, connect } = await serveSwept(t);
+    const { client, socket } = await connect(get("/"));
+    await client.untilResponses();
+    const sweep = t.mock.method(service.connections, "sweep");
+    const drained = service.connections.drain(service.server);
+    await until(() => sweep.mock.callCount() > 0, "the first sweep");
+    clock.now += 49;
+    const count = sweep.mock.callCount();
+    await until(() => sweep.mock.callCount() > count + 1, "another sweep");
+    assert.equal(socket.destroyed, false);
+    clock.now += 1;
+    await drained;
+    assert.equal(socket.destroyed, true);
+  });
+
+  test("gives a body a second to arrive, then a response that says why", async (t) => {
+    const { service, clock, connect } = await serveSwept(t);
+    const { client } = await connect(postEcho("1").subarray(0, -1));
+    await until(() => service.connections.inFlight === 1, "the request");
+    const drained = service.connections.drain(service.server);
+    await until(() => !service.server.listening, "the service to drain");
+    clock.now += 999;
+    assert.equal(service.connections.sweep(1), 1);
+    assert.equal(service.connections.inFlight, 1);
+    clock.now += 1;
+    service.connections.sweep(1);
+    assert.equal(service.connections.inFlight, 0);
+    const [response] = await client.untilResponses();
+    assert.equal(response?.status, 408);
+    assert.deepEqual(JSON.parse(response?.body ?? ""), {
+      detail: "Request Timeout: the service is stopping and the body has not arrived",
+    });
+    await drained;
+  });
+
   test("without connections, does not wait", async (t) => {
     const { service } = await serveSwept(t);
     await service.connections.drain(service.server);

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { createServer, type Server as HttpServer } from "node:http";
+import { Server, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, test, type TestContext } from "node:test";
+
+import { Connections } from "../../src/http/connections.ts";
+import { FakePending, FakeSocket } from "../support/fake-connection.ts";
+
+/** What pipelined requests of all connections may take in memory, in requests behind another. */
+const MAX_PIPELINED = 1024;
+
+function noConnections(): Connections {
+  return new Connections({ response: undefined, error: () => {} }, 1000);
+}
+
+function addTo(connections: Connections): FakeSocket {
+  const socket = new FakeSocket();
+  connections.add(socket as unknown as Socket);
+  return socket;
+}
+
+test("connections are counted until they close", () => {
+  const connections = noConnections();
+  const sockets = [addTo(connections), addTo(connections)];
+  assert.equal(connections.count, 2);
+  sockets[0]?.destroy();
+  assert.equal(connections.count, 1);
+});
+
+test("a TLS socket takes the place of the one that it was made of, if that is known", () => {
+  const connections = noConnections();
+  const raw = addTo(connections);
+  const [first, second] = [new FakeSocket(), new FakeSocket()];
+  connections.replace(raw as unknown as Socket, first as unknown as Socket);
+  assert.equal(connections.count, 1);
+  assert.equal(connections.get(raw as unknown as Socket), undefined);
+  connections.replace(undefined, second as unknown as Socket);
+  assert.equal(connections.count, 2);
+});
+
+test("requests that are pipelined behind others may take 8 MiB on all connections", () => {
+  const connections = noConnections();
+  const sockets = [addTo(connections), addTo(connections)];
+  for (const [index, socket] of sockets.entries()) {
+    const connection = connections.get(socket as unknown as Socket);
+    // One that no other precedes is free.
+    const count = MAX_PIPELINED / 2 + 1;
+    for (let request = 0; request < count; request += 1) connection?.add(new FakePending());
+    assert.equal(socket.destroyed, false, `connection ${index}`);
+  }
+  connections.get(sockets[1] as unknown as Socket)?.add(new FakePending());
+  assert.deepEqual(
+    sockets.map(({ destroyed }) => destroyed),
+    [false, true],
+  );
+});
+
+/** Under a clock that stands still. */
+class Drain {
+  readonly connections: Connections = noConnections();
+  now = 1000;
+  /** How often the server was told to stop listening. */
+  readonly closes: () => number;
+  readonly #server: HttpServer = createServer();
+  #isAccepting = true;
+
+  constructor(t: TestContext) {
+    t.mock.method(performance, "now", () => this.now);
+    const close = t.mock.method(Server.prototype, "close", () => this.#server);
+    this.closes = () => close.mock.callCount();
+    t.after(() => this.stopAccepting());
+  }
+
+  start(timeoutMs: number): Promise<void> {
+    return this.connections.drain(this.#server, timeoutMs);
+  }
+
+  /** One client after the other connects, and leaves at once. */
+  accept(): void {
+    if (!this.#isAccepting) return;
+    addTo(this.connections).destroy();
+    setImmediate(() => this.accept());
+  }
+
+  stopAccepting(): void {
+    this.#isAccepting = false;
+  }
+}
+
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+}
+
+describe("draining accepts the connections that wait", () => {
+  test("as long as there are any", async (t) => {
+    const drain = new Drain(t);
+    drain.accept();
+    const drained = drain.start(1000);
+    assert.equal(drain.connections.isDraining, true);
+    await someTurns();
+    assert.equal(drain.closes(), 0);
+    drain.stopAccepting();
+    await drained;
+    assert.equal(drain.closes(), 1);
+  });
+
+  test("for half of the time at most", async (t) => {
+    const drain = new Drain(t);
+    drain.accept();
+    const drained = drain.start(1000);
+    drain.now += 499;
+    await someTurns();
+    assert.equal(drain.closes(), 0);
+    drain.now += 1;
+    await drained;
+    assert.equal(drain.closes(), 1);
+  });
+
+  test("but does not wait for any", async (t) => {
+    const drain = new Drain(t);
+    await drain.start(1000);
+    assert.equal(drain.closes(), 1);
+  });
+});
