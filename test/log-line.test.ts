@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import type { RequestRecord } from "../src/http/exchange.ts";
-import { describeError, eventLine, responseLevel, responseLine } from "../src/log-line.ts";
+import {
+  describeError,
+  eventLine,
+  LINE_LEVELS,
+  responseLevel,
+  responseLine,
+} from "../src/log-line.ts";
 
 const RECORD: RequestRecord = {
   requestId: "id-1",
@@ -25,6 +31,10 @@ function read(difference: Partial<RequestRecord>): Record<string, unknown> {
 function parse(rest: string): Record<string, unknown> {
   return JSON.parse(`{${rest}`) as Record<string, unknown>;
 }
+
+test("the levels are those of LOG_LEVEL, the most severe first", () => {
+  assert.deepEqual(LINE_LEVELS, ["error", "warn", "info", "debug"]);
+});
 
 describe("the level of a response", () => {
   const rows: readonly [expected: string, difference: Partial<RequestRecord>][] = [
@@ -187,6 +197,7 @@ describe("a userinfo", () => {
     ["//u:SECRET@a/x", "//a/x"],
     ["/\\u:SECRET@a/x", "/\\a/x"],
     ["\\\\u:SECRET@a/x", "\\\\a/x"],
+    ["\\\\u:SEC/RET@a/x", "\\\\a/x"],
     ["///u:SECRET@a/x", "///a/x"],
     ["/u:SECRET@a/x", "/a/x"],
     ["/http://u:SECRET@a/x", "/a/x"],
