@@ -40,7 +40,7 @@ export function send(
  * A whole response as text, for bytes that were not a request. It says `Connection: close`.
  * `isEncrypted` is whether its connection uses TLS.
  */
-export function rawResponse(error: HttpError, requestId: string, isEncrypted = false): string {
+export function rawResponse(error: HttpError, requestId: string, isEncrypted: boolean): string {
   const { status, headers, body } = error;
   const fields = withCommonFields(requestId, headers, isEncrypted);
   fields.push("Connection", "close");

@@ -88,6 +88,19 @@ describe("bytes that are held back behind 64 requests", () => {
     assert.deepEqual([socket.parsed, socket.isPaused], [["abc"], false]);
   });
 
+  test("are read on once, however often node:http resumes the socket", async () => {
+    const { socket, connection, pendings } = holdBack("abc");
+    Object.assign(socket, { _paused: true });
+    pendings.at(-2)?.close();
+    Object.assign(socket, { _paused: false });
+    socket.resume();
+    socket.resume();
+    socket.once("data", (bytes: Buffer) => stopWithin(connection, bytes, 1));
+    await nextTurn();
+    await nextTurn();
+    assert.deepEqual(socket.parsed, ["abc"]);
+  });
+
   test("leave the socket paused if node:http begins to wait for the client", () => {
     const { socket, pendings } = holdBack("abc");
     socket.once("data", () => Object.assign(socket, { _paused: true }));
@@ -111,7 +124,7 @@ describe("bytes that are held back behind 64 requests", () => {
     assert.deepEqual([connection.isLatest(first), connection.isLatest(last)], [false, true]);
     stopWithin(connection, Buffer.from("abc"), 3);
     assert.equal(connection.isLatest(last), true, "none are held back");
-    connection.holdBack(Buffer.from("abc"), 0);
+    connection.holdBack(Buffer.from("a"), 0);
     assert.equal(connection.isLatest(last), false);
   });
 
@@ -142,6 +155,15 @@ describe("bytes that are held back behind fewer requests", () => {
     assert.deepEqual([socket.parsed, socket.isPaused], [[], true]);
     await nextTurn();
     assert.deepEqual([socket.parsed, socket.isPaused], [["bc"], false]);
+  });
+
+  test("have the room of requests whose responses have been written", async () => {
+    const { socket, connection, pendings } = connect(new MemoryBudget(8192 + 3), 2);
+    connection.holdBack(Buffer.from("abc"), 0);
+    for (const pending of pendings) pending.finish();
+    socket.on("data", () => connection.add(new FakePending()));
+    await nextTurn();
+    assert.deepEqual([socket.parsed, socket.destroyed], [["abc"], false]);
   });
 
   test("are dropped when the socket closes before", async () => {
@@ -218,6 +240,16 @@ describe("the budget of a connection", () => {
     assert.equal(socket.destroyed, false);
     other.connection.close();
     assert.equal(budget.has(2 * 8192), true);
+  });
+
+  test("is no matter to one that takes nothing, or gives back a single byte, either", async () => {
+    const budget = new MemoryBudget(1);
+    const { socket, connection } = connect(budget, 1);
+    connection.holdBack(Buffer.from("a"), 0);
+    assert.equal(connect(budget, 2).socket.destroyed, true);
+    assert.equal(connect(budget, 1).socket.destroyed, false);
+    await nextTurn();
+    assert.deepEqual([socket.parsed, socket.destroyed], [["a"], false]);
   });
 });
 

@@ -56,6 +56,20 @@ test("requests that are pipelined behind others may take 8 MiB on all connection
   );
 });
 
+test("the parser of a connection stops when that has had its turn", () => {
+  const connections = noConnections();
+  const socket = new FakeSocket();
+  const parser = Object.assign(socket.parser, { onIncoming: () => 0 });
+  connections.add(socket as unknown as Socket);
+  const results: number[] = [];
+  for (let request = 0; request < 4; request += 1) {
+    connections.get(socket as unknown as Socket)?.add(new FakePending());
+    results.push(parser.onIncoming());
+  }
+  // llhttp's HPE_PAUSED
+  assert.deepEqual(results, [0, 0, 0, 21]);
+});
+
 /** Under a clock that stands still. */
 class Drain {
   readonly connections: Connections = noConnections();

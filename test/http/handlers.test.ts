@@ -83,6 +83,14 @@ const FAULTY: Readonly<Record<string, AnyHandler>> = {
   "returns an ArrayBuffer as the body": () => ({ ...OK, body: new ArrayBuffer(4) }),
 };
 
+for (const status of [200, 599]) {
+  test(`a handler may reply with the status ${status}`, async (t) => {
+    const service = await serveFaulty(t, () => ({ ...OK, status }));
+    assert.equal(await statusOf(service.port, get("/faulty")), status);
+    assert.deepEqual(service.failures, []);
+  });
+}
+
 describe("a faulty handler", () => {
   for (const [name, handler] of Object.entries(FAULTY)) {
     test(`that ${name} is one 500 and one error in the log`, async (t) => {
@@ -106,6 +114,17 @@ describe("a faulty handler", () => {
     const service = await serveFaulty(t, throwing(error));
     assert.equal(await statusOf(service.port, get("/faulty", ["X-Request-Id: mine"])), 500);
     assert.deepEqual(service.failures, [{ error, requestId: "mine" }]);
+  });
+
+  test("learns from the log what a reply must be", async (t) => {
+    const service = await serveFaulty(t, () => ({ ...OK, status: 600 }));
+    await statusOf(service.port, get("/faulty"));
+    const [{ error } = { error: undefined }] = service.failures;
+    assert.ok(error instanceof TypeError);
+    assert.equal(
+      error.message,
+      "a reply has a status of 200 to 599, and a body of text, bytes or a stream",
+    );
   });
 
   test("that never responds keeps its place until its client leaves", async (t) => {

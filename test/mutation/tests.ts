@@ -11,7 +11,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "http/exchange": "handlers broken-body context characters",
   "http/flow": "handlers context body silent-log server",
   "http/head": "texts framing target characters",
-  "http/send": "streams framing reset handlers",
+  "http/send": "streams framing reset handlers context draining",
   "http/stream": "streams",
   "http/table": "router",
   "http/budget": "body-memory body-reading",
