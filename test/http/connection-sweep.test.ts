@@ -11,7 +11,7 @@ import {
   POLICY,
 } from "../support/fake-connection.ts";
 
-/** When all connections are made, by a clock that stands still. Differences of integers are exact. */
+/** When all connections are made: the clock stands still. Differences of integers are exact. */
 const START = 1000;
 
 /** A connection with some open requests. */
