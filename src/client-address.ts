@@ -7,7 +7,7 @@ export const UNIX_PEERS = "unix";
 const MAX_VERDICTS = 1000;
 
 /** An address in X-Forwarded-For, with a port or without: 192.0.2.1:80, [2001:db8::1]:80. */
-const FORWARDED = /^(?:([\d.]{7,15})(?::\d{1,5})?|\[([\da-fA-F:.]{2,45})\](?::\d{1,5})?)$/;
+const FORWARDED = /^(?:([\d.]+)|\[([\da-fA-F:.]+)\])(?::\d{1,5})?$/;
 
 /** Finds the address of the client that a request came from, behind proxies that are trusted. */
 export class ClientAddresses {
