@@ -107,8 +107,8 @@ describe("a connection that lingers after its last response", () => {
   });
 
   test("reads another 3 MiB, and no more", (t) => {
-    const { socket, connection, pendings } = linger(t, 1);
-    const [{ request }] = pendings as [FakePending];
+    const { socket, connection, pendings } = linger(t, 3);
+    const { request } = pendings[2] as FakePending;
     socket.bytesRead += LINGER_BYTES;
     connection.stopReadingAtLimit();
     assert.deepEqual([request.isPaused(), socket.isPaused], [false, false]);
