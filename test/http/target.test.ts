@@ -31,6 +31,7 @@ const TARGETS: readonly (readonly [string, string, string])[] = [
   ["https://x/a", "/a", ""],
   ["http://x#a", "#a", ""],
   ["ftp://x/a", "ftp://x/a", ""],
+  ["xhttp://x/a", "xhttp://x/a", ""],
   ["http:/a", "http:/a", ""],
   ["x:1", "x:1", ""],
   ["", "/", ""],
