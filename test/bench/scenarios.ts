@@ -39,6 +39,9 @@ export const ACCEPTED: string = post(KEY, '{"status":"SUCCESS"}');
 export const DENIED: string = post(KEY.replace("VEY", "VEX"), '{"status":"SUCCESS"}');
 /** A request without a key. */
 export const WITHOUT_KEY: string = ACCEPTED.replace(/X-API-Key: .*\r\n/, "");
+/** Bodies of which the model takes one member. */
+const BODY_OF_16_KB = post(KEY, JSON.stringify({ status: "SUCCESS", note: "x".repeat(16_000) }));
+const BODY_OF_1_MB = post(KEY, JSON.stringify({ status: "SUCCESS", note: "x".repeat(1_000_000) }));
 const INVALID = post(KEY, '{"state":"SUCCESS"}');
 const DOCS = "GET /docs HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 
@@ -52,6 +55,9 @@ export function scenarios(isQuick: boolean): Scenario[] {
     { ...usual, name: "no key", request: WITHOUT_KEY, status: 401 },
     { ...usual, name: "422", request: INVALID, status: 422 },
     { ...usual, name: "docs page", request: DOCS },
+    { ...usual, name: "1 connection", request: ACCEPTED, connections: 1 },
+    { ...usual, name: "body of 16 KB", request: BODY_OF_16_KB },
+    { ...usual, name: "body of 1 MB", request: BODY_OF_1_MB },
     { ...slow, name: "4,000 connections, 500 ms", request: ACCEPTED },
     {
       ...usual,
