@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 
 import { createKey, type Key } from "../../src/auth/keys.ts";
 import { DAY_MS } from "../../src/config/expiry.ts";
+import type { Secrets } from "../../src/config/settings.ts";
 import type { Log } from "../../src/log.ts";
 import { ExpiryWatch } from "../../src/process/expiry-watch.ts";
 
@@ -96,4 +97,63 @@ describe("a watch on keys", () => {
     watch.check(START + 2 * DAY_MS);
     assert.equal(lines.length, 1);
   });
+});
+
+describe("a watch on a certificate", () => {
+  /** A pair that expires so many milliseconds after the start. */
+  function secretsOf(afterMs: number): Secrets {
+    const tls = { certificates: "", privateKey: "", expires: START + afterMs };
+    return { keys: [], tls };
+  }
+
+  test("logs once that it has expired, as an error with the time", () => {
+    const events: unknown[] = [];
+    const log = { event: (...event: unknown[]) => events.push(event) } as unknown as Log;
+    const watch = new ExpiryWatch(secretsOf(1000), START, log);
+    watch.check(START + 999);
+    assert.deepEqual(events, []);
+    watch.check(START + 1000);
+    watch.check(START + 2000);
+    const fields = { expired_at: "2027-01-01T00:00:01Z" };
+    assert.deepEqual(events, [["error", "certificate_expired", fields]]);
+  });
+
+  test("warns once a day of one that expires within 14 days", () => {
+    const { log, lines } = createRecorder();
+    const watch = new ExpiryWatch(secretsOf(10 * DAY_MS), START, log);
+    watch.check(START + DAY_MS);
+    watch.check(START + DAY_MS + 1000);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? "", /^the certificate expires at 2027-01-11T00:00:00Z: /);
+  });
+});
+
+test("an event names the key, when it expired, and how many are left", () => {
+  const events: unknown[] = [];
+  const log = { event: (...event: unknown[]) => events.push(event) } as unknown as Log;
+  const keys = [keyOf("a", 1000), keyOf("b", 2000)];
+  new ExpiryWatch({ keys, tls: undefined }, START, log).check(START + 1000);
+  const fields = { key: "a", expired_at: "2027-01-01T00:00:01Z", keys_left: 1 };
+  assert.deepEqual(events, [["warn", "key_expired", fields]]);
+});
+
+test("a watch has the latest secrets", () => {
+  const { log } = createRecorder();
+  const secrets: Secrets = { keys: [keyOf("a", 1000)], tls: undefined };
+  const watch = new ExpiryWatch(secrets, START, log);
+  assert.equal(watch.secrets, secrets);
+  const latest: Secrets = { keys: [keyOf("b", 1000)], tls: undefined };
+  watch.setSecrets(latest, START);
+  assert.equal(watch.secrets, latest);
+});
+
+test("a watch that is started looks at the clock once a second", (t) => {
+  t.mock.timers.enable({ apis: ["setInterval", "Date"], now: START });
+  const { log, lines } = createRecorder();
+  const watch = new ExpiryWatch({ keys: [keyOf("a", 500)], tls: undefined }, START, log);
+  watch.start();
+  t.mock.timers.tick(999);
+  assert.deepEqual(lines, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual(lines, ["warn key_expired a 0"]);
 });
