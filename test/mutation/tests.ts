@@ -48,6 +48,12 @@ const BELONGING: Readonly<Record<string, string>> = {
   app: "docs/openapi",
   "auth/security": "recheck limited docs/openapi",
   main: "process/old-node process/signals",
+  "process/commands": "output start",
+  "process/instance": "refusals tls",
+  "process/listen": "listen-error unix-socket handed-over",
+  "process/lifecycle": "commands start reload",
+  "process/cluster": "messages reload",
+  "process/worker": "messages cluster reload",
   "routes/health": "docs/openapi",
   "routes/process": "docs/openapi",
 };

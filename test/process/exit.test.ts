@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { Writable } from "node:stream";
-import { describe, test, type TestContext } from "node:test";
+import { describe, test } from "node:test";
 
 import {
   EXIT_CONFIG,
@@ -10,70 +9,14 @@ import {
   Failure,
   textForOperator,
 } from "../../src/process/exit.ts";
-
-/** The streams that can't be written, with the code of the error. */
-interface Broken {
-  readonly stdout?: string;
-  readonly stderr?: string;
-}
-
-/** Stands in for the end of the process. */
-class Exit extends Error {
-  readonly code: unknown;
-
-  constructor(code: unknown) {
-    super("the process has ended");
-    this.code = code;
-  }
-}
-
-/** Runs what ends the process. Returns what it had written by then, in order, and its exit code. */
-async function outcomeOf(
-  t: TestContext,
-  broken: Broken,
-  end: () => Promise<never>,
-): Promise<readonly unknown[]> {
-  const written: string[] = [];
-  const streams = {
-    stdout: recorder("stdout", broken.stdout, written),
-    stderr: recorder("stderr", broken.stderr, written),
-  };
-  t.mock.getter(process, "stdout", () => streams.stdout);
-  t.mock.getter(process, "stderr", () => streams.stderr);
-  t.mock.method(process, "exit", (code: unknown) => {
-    throw new Exit(code);
-  });
-  try {
-    await end();
-  } catch (error) {
-    assert.ok(error instanceof Exit);
-    return [...written, error.code];
-  } finally {
-    t.mock.restoreAll();
-  }
-  return [];
-}
-
-/** A stream with a slow reader. */
-function recorder(name: string, code: string | undefined, written: string[]): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write: (text: string, _encoding, done) => {
-      setImmediate(() => {
-        if (code !== undefined) return done(Object.assign(new Error(code), { code }));
-        written.push(`${name}: ${text}`);
-        done();
-      });
-    },
-  });
-}
+import { type BrokenStreams, exitOf } from "../support/exits.ts";
 
 describe("the output of a command", () => {
   const OUTPUT = { stdout: "result", stderr: "warning", exitCode: 0 };
   const rows: readonly (readonly [
     what: string,
     output: typeof OUTPUT,
-    broken: Broken,
+    broken: BrokenStreams,
     expected: readonly unknown[],
   ])[] = [
     [
@@ -122,7 +65,7 @@ describe("the output of a command", () => {
   ];
   for (const [what, output, broken, expected] of rows) {
     test(what, async (t) => {
-      assert.deepEqual(await outcomeOf(t, broken, () => exitWithOutput(output)), expected);
+      assert.deepEqual(await exitOf(t, () => exitWithOutput(output), broken), expected);
     });
   }
 });
@@ -130,12 +73,12 @@ describe("the output of a command", () => {
 describe("the last message of a process", () => {
   test("is on stderr, each line safe to print, with the exit code 1", async (t) => {
     const end = (): Promise<never> => exitWithMessage("first\nsecond \u001b[31m");
-    assert.deepEqual(await outcomeOf(t, {}, end), ["stderr: first\nsecond ?[31m\n", 1]);
+    assert.deepEqual(await exitOf(t, end), ["stderr: first\nsecond ?[31m\n", 1]);
   });
 
   test("has the exit code that it comes with", async (t) => {
     const end = (): Promise<never> => exitWithMessage("usage", EXIT_USAGE);
-    assert.deepEqual(await outcomeOf(t, {}, end), ["stderr: usage\n", 64]);
+    assert.deepEqual(await exitOf(t, end), ["stderr: usage\n", 64]);
   });
 });
 
