@@ -132,7 +132,10 @@ function textChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): Chang
   const { StringLiteral, NoSubstitutionTemplateLiteral, TemplateExpression } = kinds;
   const isText = [StringLiteral, NoSubstitutionTemplateLiteral, TemplateExpression];
   if (!isText.includes(node.kind)) return [];
-  return [replace(node, node.getText().length === 2 ? '"mutant"' : '""')];
+  // A template may have a tag, so it stays one.
+  const quote = node.kind === StringLiteral ? '"' : "`";
+  const text = node.getText().length === 2 ? "mutant" : "";
+  return [replace(node, quote + text + quote)];
 }
 
 function patternChangesIn(node: SyntaxNode): Change[] {
