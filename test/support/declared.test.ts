@@ -17,6 +17,7 @@ const RESPONSES: Responses = {
     headers: { Location: string(), "X-A": optional(string()) },
   },
   204: { description: "c" },
+  203: { description: "f", type: "text/plain", body: string({ maxLength: 2 }) },
   206: { description: "d", type: "text/csv" },
   404: { description: "e" },
 };
@@ -37,6 +38,12 @@ describe("a response is as its route declares it:", () => {
       "something instead of nothing",
       json(204, {}),
       ["204: the type is application/json, not undefined"],
+    ],
+    ["text of the model", text(203, "text/plain", "[a"), []],
+    [
+      "text that is not",
+      text(203, "text/plain", "[a]"),
+      ["203: body: String should have at most 2 characters"],
     ],
     ["CSV", text(206, "text/csv; charset=utf-8", "a"), []],
     ["an error", new HttpError(404, "no"), []],

@@ -95,7 +95,8 @@ function contentProblems(declaration: ResponseDeclaration, reply: Reply): string
   }
   if (model === undefined || typeof body !== "string") return [];
   const problems = new Problems();
-  model.check(JSON.parse(body), ["body"], problems);
+  const isJson = /[/+]json$/.test(withoutParameters(actual) ?? "");
+  model.check(isJson ? JSON.parse(body) : body, ["body"], problems);
   return problems.list.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`);
 }
 
