@@ -51,8 +51,8 @@ const BELONGING: Readonly<Record<string, string>> = {
   "process/commands": "output start",
   "process/listen": "listen-error unix-socket handed-over",
   "process/lifecycle": "commands",
-  "process/cluster": "messages reload",
-  "process/worker": "messages cluster reload",
+  "process/cluster": "messages metrics",
+  "process/worker": "messages",
   "routes/health": "docs/openapi",
   "routes/process": "docs/openapi",
 };
