@@ -56,8 +56,8 @@ export class FileSink implements LogSink {
   #isFailing = false;
   /** The end of a line whose beginning is in the file. It is written first, to mend the line. */
   #rest: Buffer = NOTHING;
-  /** The length of the file after that line was cut, in bytes. */
-  #lengthWhenCut = 0;
+  /** The length of the file after that line was cut, in bytes; undefined if it can't be known. */
+  #lengthWhenCut: number | undefined;
 
   /** `onFailure` gets the code of the error when writes begin to fail. */
   constructor(fd: number, onFailure: (code: string) => void) {
@@ -104,12 +104,12 @@ export class FileSink implements LogSink {
 const NOTHING = Buffer.alloc(0);
 const LINE_FEED = 0x0a;
 
-/** The length of an open file in bytes; 0 if it can't be known. */
-function lengthOf(fd: number): number {
+/** The length of an open file in bytes; undefined if it can't be known. */
+function lengthOf(fd: number): number | undefined {
   try {
     return fstatSync(fd).size;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 

@@ -76,7 +76,7 @@ describe("listening", () => {
   });
 
   test("without IPv6 means every IPv4 address for ::, and fails for another one", async (t) => {
-    simulateNoIPv6(t);
+    failOnIPv6(t);
     const any: Host = { kind: "address", address: "::" };
     const { address } = (await listen(createTestServer(t), { host: any, port: 0 })) as {
       address: string;
@@ -87,21 +87,32 @@ describe("listening", () => {
       /^can't listen on \[::1\]:80 \(EAFNOSUPPORT\): /,
     );
   });
+
+  test("on :: fails for any other reason: it does not fall back to IPv4", async (t) => {
+    failOnIPv6(t, "EADDRINUSE");
+    await assertFails(
+      listen(createTestServer(t), { host: { kind: "address", address: "::" }, port: 80 }),
+      /^can't listen on \[::\]:80 \(EADDRINUSE\): /,
+    );
+  });
 });
 
-/** Listening on an IPv6 address fails as on a machine without IPv6. */
-function simulateNoIPv6(t: TestContext): void {
+/** Listening on an IPv6 address fails as on a machine without IPv6, or with another code. */
+function failOnIPv6(t: TestContext, code = "EAFNOSUPPORT"): void {
   const original = NetServer.prototype.listen as (options: object) => NetServer;
   t.mock.method(
     NetServer.prototype,
     "listen",
     function (this: NetServer, options: { host: string }) {
       if (!options.host.includes(":")) return original.call(this, options);
-      const error = Object.assign(new Error("no IPv6"), { code: "EAFNOSUPPORT" });
-      process.nextTick(() => this.emit("error", error));
+      process.nextTick(() => this.emit("error", codeError(code)));
       return this;
     },
   );
+}
+
+function codeError(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 describe("preparing a host", () => {
