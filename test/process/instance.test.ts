@@ -7,6 +7,7 @@ import { connect } from "node:tls";
 
 import { keySetOf } from "../../src/auth/keys.ts";
 import type { Secrets, Settings } from "../../src/config/settings.ts";
+import { Connections } from "../../src/http/connections.ts";
 import type { Log } from "../../src/log.ts";
 import { createInstance, type LocalInstance } from "../../src/process/instance.ts";
 import type { MetricsReader } from "../../src/routes/metrics.ts";
@@ -68,10 +69,21 @@ describe("an instance", () => {
     assert.deepEqual([await statusOf(port, KEY), await statusOf(port, OTHER_KEY)], [401, 200]);
   });
 
-  test("that has nothing in progress stops with 0", async (t) => {
+  test("that has nothing in progress stops with 0, and leaves no timer behind", async (t) => {
     const { instance, server } = await start(t);
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
     assert.equal(await instance.stop(), 0);
-    assert.equal(server.listening, false);
+    assert.deepEqual([server.listening, timers()], [false, before]);
+  });
+
+  test("drains at once, but goes on accepting for a while", async (t) => {
+    const draining = t.mock.method(Connections.prototype, "startDraining");
+    const { instance, server } = await start(t);
+    const stopping = instance.stop();
+    assert.deepEqual([draining.mock.callCount(), server.listening], [1, true]);
+    assert.equal(await stopping, 0);
   });
 
   test("stops with 1 if what is in progress takes longer than it may", async (t) => {
@@ -83,26 +95,31 @@ describe("an instance", () => {
     client.socket.destroy();
   });
 
-  test("uses the latest certificate for new connections", async (t) => {
+  test("uses the latest certificate for new connections, and has its date", async (t) => {
     const [first, second] = [makeCertificate({ days: 2 }), makeCertificate({ days: 3 })];
-    const secrets = [first, second].map(({ cert, key }) => {
-      return { ...SECRETS, tls: { certificates: cert, privateKey: key, expires: Infinity } };
-    });
-    const { instance, port } = await start(t, { secrets: secrets[0] as Secrets });
-    await connectWith(port, first.cert);
-    await instance.setSecrets(secrets[1] as Secrets);
-    await connectWith(port, second.cert);
+    const [before, after] = [first, second].map(({ cert, key }, index) => {
+      const expires = Date.parse(`299${index}-01-01T00:00:00Z`);
+      return { ...SECRETS, tls: { certificates: cert, privateKey: key, expires } };
+    }) as [Secrets, Secrets];
+    const { instance, port } = await start(t, { secrets: before, settings: { metrics: true } });
+    const earlier = await certificateSeconds(port, first.cert);
+    await instance.setSecrets(after);
+    const later = await certificateSeconds(port, second.cert);
+    assert.ok(later - earlier > 300 * 86_400, `${later - earlier} s`);
   });
 });
 
-/** Connects to a server whose certificate is this one. */
-async function connectWith(port: number, ca: string): Promise<void> {
+/** Reads over TLS, from a server whose certificate is this one, how long that is valid. */
+async function certificateSeconds(port: number, ca: string): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port, ca, servername: "localhost" });
-  await new Promise((resolve, reject) => {
-    socket.on("secureConnect", resolve);
-    socket.on("error", reject);
-  });
-  socket.destroy();
+  socket.write(get("/metrics", [`X-API-Key: ${KEY}`]));
+  let text = "";
+  for await (const chunk of socket) {
+    text += String(chunk);
+    const [, seconds] = /^api_certificate_expiry_seconds (\S+)\n/m.exec(text) ?? [];
+    if (seconds !== undefined) return Number(seconds);
+  }
+  return NaN;
 }
 
 describe("the metrics of an instance", () => {
@@ -147,13 +164,15 @@ describe("the log of an instance says", () => {
     assert.deepEqual(events, [["error", "error", { stack: error.stack, count: 1 }]]);
   });
 
-  test("why a handshake failed, unless its client has left", async (t) => {
-    const { server, events } = await start(t);
-    server.emit("tlsClientError", Object.assign(new Error(), { code: "ECONNRESET" }));
-    assert.deepEqual(events, []);
-    server.emit("tlsClientError", Object.assign(new Error(), { code: "ERR_SSL" }));
-    assert.deepEqual(events, [["info", "handshake_failed", { code: "ERR_SSL", count: 1 }]]);
-  });
+  for (const code of ["ERR_SSL", undefined]) {
+    test(`that a handshake failed (${code}), unless its client has left`, async (t) => {
+      const { server, events } = await start(t);
+      server.emit("tlsClientError", Object.assign(new Error(), { code: "ECONNRESET" }));
+      assert.deepEqual(events, []);
+      server.emit("tlsClientError", Object.assign(new Error(), { code }));
+      assert.deepEqual(events, [["info", "handshake_failed", { code: code ?? "", count: 1 }]]);
+    });
+  }
 
   test("once a second that no file handle is left, while it listens", async (t) => {
     t.mock.timers.enable({ apis: ["setInterval"] });
