@@ -50,7 +50,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   main: "process/old-node process/signals",
   "process/commands": "output start",
   "process/listen": "listen-error unix-socket handed-over",
-  "process/lifecycle": "commands",
+  "process/lifecycle": "commands messages old-node",
   "process/cluster": "messages metrics",
   "process/worker": "messages",
   "routes/health": "docs/openapi",
