@@ -248,7 +248,7 @@ function askDependencies(
   context: Context,
 ): Rejection {
   for (let i = 0; i < dependencies.length; i += 1) {
-    const rejection = dependencies[i]?.[check]?.(context);
+    const rejection = (dependencies[i] as Dependency)[check]?.(context);
     if (rejection) return rejection;
   }
   return undefined;

@@ -147,6 +147,15 @@ describe("the order of the checks", { concurrency: 4 }, () => {
     });
   }
 
+  test("a request without capacity learns why, and when to try again", async () => {
+    const { responses } = await exchange(busyService.port, requestWith());
+    const [response] = responses;
+    assert.equal(response?.headers["retry-after"], "1");
+    assert.deepEqual(JSON.parse(response?.body ?? ""), {
+      detail: "Service Unavailable: too many requests are in flight",
+    });
+  });
+
   for (const [index, earlier] of mistakes.entries()) {
     for (const later of mistakes.slice(index + 1)) {
       if (EXCLUSIVE.some(([a, b]) => a === earlier && b === later)) continue;
