@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
-import { createServer, type Server as HttpServer } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from "node:http";
 import { Server, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, test, type TestContext } from "node:test";
 
+import { MemoryBudget } from "../../src/http/budget.ts";
 import { Connections } from "../../src/http/connections.ts";
-import { FakePending, FakeSocket } from "../support/fake-connection.ts";
+import { connect, FakePending, FakeSocket } from "../support/fake-connection.ts";
 
 /** What pipelined requests of all connections may take in memory, in requests behind another. */
 const MAX_PIPELINED = 1024;
@@ -49,11 +55,29 @@ test("requests that are pipelined behind others may take 8 MiB on all connection
     for (let request = 0; request < count; request += 1) connection?.add(new FakePending());
     assert.equal(socket.destroyed, false, `connection ${index}`);
   }
-  connections.get(sockets[1] as unknown as Socket)?.add(new FakePending());
+  const third = addTo(connections);
+  connections.get(third as unknown as Socket)?.holdBack(Buffer.from("a"), 0);
   assert.deepEqual(
-    sockets.map(({ destroyed }) => destroyed),
-    [false, true],
+    [...sockets, third].map(({ destroyed }) => destroyed),
+    [false, false, true],
   );
+});
+
+test("an exchange is in flight until it ends, and then runs what waits for that", () => {
+  const failures: unknown[][] = [];
+  const error = (...values: unknown[]): unknown => failures.push(values);
+  const connections = new Connections({ response: undefined, error }, 1000);
+  const { connection } = connect(new MemoryBudget(0), 0);
+  const request = { headers: { "x-request-id": "mine" }, url: "/" } as unknown as IncomingMessage;
+  const exchange = connections.begin(connection, request, {} as ServerResponse);
+  assert.equal(connections.inFlight, 1);
+  const why = new Error("why");
+  exchange.onEnd(() => {
+    throw why;
+  });
+  exchange.end(200);
+  assert.equal(connections.inFlight, 0);
+  assert.deepEqual(failures, [[why, "mine"]]);
 });
 
 test("the parser of a connection stops when that has had its turn", () => {
