@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   const lanes = Array.from({ length: LANES }, (_, index) => makeCheckout(index));
   const times: TestTimes = new Map();
   for (const file of files) {
-    await Promise.all(lanes.map((lane, index) => timeTests(lane, testsOf(file), index, times)));
+    await Promise.all(lanes.map((lane, index) => timeTests(lane, file, index, times)));
     const text = readFileSync(join(lanes[0] as string, file), "utf8");
     const all = mutantsOf(ts, file, text);
     const mutants = sampleOf(all, file);
@@ -100,24 +100,25 @@ function sampleOf(mutants: readonly Mutant[], file: string): readonly Mutant[] {
 }
 
 /** The tests that run for a file, in groups: a later group runs if the earlier ones pass. */
-function testsOf(file: string): readonly (readonly string[])[] {
-  const { own, folder, others } = testsFor(".", file);
+function testsOf(lane: string, file: string): readonly (readonly string[])[] {
+  const { own, folder, others } = testsFor(lane, file);
   if (values.own) return [own];
   return values.folder ? [own, folder] : [own, folder, others];
 }
 
 /**
- * Runs the tests without a mutant, each lane its share of them.
+ * Runs the tests of a file without a mutant, each lane its share of them.
  *
  * @throws Error if one fails: it would fail with each mutant, too, and all would count as killed
  */
 async function timeTests(
   lane: string,
-  groups: readonly (readonly string[])[],
+  file: string,
   index: number,
   times: TestTimes,
 ): Promise<void> {
-  const share = groups.flat().filter((_, position) => position % LANES === index);
+  const tests = testsOf(lane, file).flat();
+  const share = tests.filter((_, position) => position % LANES === index);
   for (const test of share) {
     if (times.has(test)) continue;
     const started = Date.now();
@@ -137,7 +138,7 @@ async function work(
 ): Promise<void> {
   const timeOf = (test: string): number => times.get(test) ?? UNTIMED_MS;
   const quickestFirst = (one: string, other: string): number => timeOf(one) - timeOf(other);
-  const tests = testsOf(file).flatMap((group) => [...group].sort(quickestFirst));
+  const tests = testsOf(lane, file).flatMap((group) => [...group].sort(quickestFirst));
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     if (isEquivalent(file, text, mutant)) {
       verdicts.set(mutant, "equivalent");
