@@ -1,6 +1,7 @@
 // Counts the instructions that a server's main thread runs for a request, with valgrind's
-// callgrind. The counts vary by 0.1 to 0.5 % from run to run, whatever else the machine does. They
-// leave out the kernel and the cost of memory: a ratio is farther from 1 than one of CPU times.
+// callgrind. The counts vary by 0.1 to 0.5 % from run to run, but by more on a busy machine, where
+// V8 may compile other functions. They leave out the kernel and the cost of memory: a ratio is
+// farther from 1 than one of CPU times.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
