@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs, { closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { readRegularFile } from "../../src/config/file.ts";
+import { useNodeMocks } from "../support/node-mocks.ts";
 import { tempDirectory } from "../support/temp.ts";
 
 const MIB = 1_048_576;
@@ -18,16 +18,7 @@ function afterEachLook(t: TestContext, after: (stats: fs.Stats) => void): void {
     after(stats);
     return stats;
   });
-  replaceFunctions(t);
-}
-
-/** Imports of single functions see a change of the module only after this. */
-function replaceFunctions(t: TestContext): void {
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.reset();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
 }
 
 test("a FIFO that takes the place of a file is a problem at once", (t) => {

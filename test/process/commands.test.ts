@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from "node:test";
 import { runCommandLine } from "../../src/process/commands.ts";
 import { sandboxOptions } from "../../src/process/sandbox.ts";
 import { makeCertificate } from "../support/certificates.ts";
-import { exitOf } from "../support/exits.ts";
+import { exitOf } from "../support/this-process.ts";
 import { startProgram } from "../support/program.ts";
 import { KEY } from "../support/requests.ts";
 import { root } from "../support/root.ts";

@@ -9,7 +9,7 @@ import {
   Failure,
   textForOperator,
 } from "../../src/process/exit.ts";
-import { type BrokenStreams, exitOf } from "../support/exits.ts";
+import { type BrokenStreams, exitOf } from "../support/this-process.ts";
 
 describe("the output of a command", () => {
   const OUTPUT = { stdout: "result", stderr: "warning", exitCode: 0 };

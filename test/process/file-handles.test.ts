@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { describe, test, type TestContext } from "node:test";
 
 import { type StopWatching, watchFileHandles } from "../../src/process/file-handles.ts";
+import { useNodeMocks } from "../support/node-mocks.ts";
+import { countTimers } from "../support/this-process.ts";
 
 /** A watch of which the test moves the clock. */
 interface Watch {
@@ -25,11 +26,7 @@ function start(t: TestContext, codeOf: () => string | undefined): Watch {
     return 77;
   });
   t.mock.method(fs, "closeSync", (fd: number) => open.delete(fd));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
   const reports: string[] = [];
   return { reports, stop: watchFileHandles((code) => reports.push(code)), open };
 }
@@ -74,11 +71,7 @@ describe("a watch on file handles", () => {
 test("a watch opens a file that is there, for reading", (t) => {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const opened = t.mock.method(fs, "openSync");
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
   watchFileHandles(() => assert.fail("there are file handles"));
   t.mock.timers.tick(1000);
   assert.deepEqual(opened.mock.calls[0]?.arguments[1], "r");
@@ -86,10 +79,8 @@ test("a watch opens a file that is there, for reading", (t) => {
 });
 
 test("a watch does not keep the process alive", () => {
-  const timers = (): number =>
-    process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-  const before = timers();
+  const before = countTimers();
   const stop = watchFileHandles(() => {});
-  assert.equal(timers(), before);
+  assert.equal(countTimers(), before);
   stop();
 });

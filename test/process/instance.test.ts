@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { type AddressInfo, Server as NetServer } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { connect } from "node:tls";
@@ -13,9 +12,11 @@ import { createInstance, type LocalInstance } from "../../src/process/instance.t
 import type { MetricsReader } from "../../src/routes/metrics.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import { open, request } from "../support/client.ts";
+import { useNodeMocks } from "../support/node-mocks.ts";
 import { parseMetrics, valueOf } from "../support/prometheus.ts";
 import { get, KEY, post } from "../support/requests.ts";
 import { configurationOf } from "../support/settings.ts";
+import { countTimers } from "../support/this-process.ts";
 import { until } from "../support/wait.ts";
 
 const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -71,11 +72,9 @@ describe("an instance", () => {
 
   test("that has nothing in progress stops with 0, and leaves no timer behind", async (t) => {
     const { instance, server } = await start(t);
-    const timers = (): number =>
-      process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-    const before = timers();
+    const before = countTimers();
     assert.equal(await instance.stop(), 0);
-    assert.deepEqual([server.listening, timers()], [false, before]);
+    assert.deepEqual([server.listening, countTimers()], [false, before]);
   });
 
   test("drains at once, but goes on accepting for a while", async (t) => {
@@ -180,11 +179,7 @@ describe("the log of an instance says", () => {
     t.mock.method(fs, "openSync", () => {
       throw Object.assign(new Error("EMFILE"), { code: "EMFILE" });
     });
-    syncBuiltinESMExports();
-    t.after(() => {
-      t.mock.restoreAll();
-      syncBuiltinESMExports();
-    });
+    useNodeMocks(t);
     t.mock.timers.tick(1000);
     const warning = [
       "warn",

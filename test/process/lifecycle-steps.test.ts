@@ -9,6 +9,7 @@ import { configure, serve } from "../../src/process/lifecycle.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import { KEY } from "../support/requests.ts";
 import { tempDirectory } from "../support/temp.ts";
+import { keepHandlers } from "../support/this-process.ts";
 import { until } from "../support/wait.ts";
 
 type Variables = Readonly<Record<string, string>>;
@@ -51,16 +52,13 @@ async function start(
   t.mock.method(process, "cwd", () => directory);
   const stdout = new Pipe();
   const stderr: string[] = [];
-  const handlers = new Map<string, (signal: string) => void>();
+  const emit = keepHandlers(t);
   const exits: unknown[] = [];
   t.mock.getter(process, "stdout", () => stdout);
   t.mock.method(process.stderr, "write", (text: string) => stderr.push(text));
-  t.mock.method(process, "on", (event: string, handler: (signal: string) => void) => {
-    handlers.set(event, handler);
-  });
   t.mock.method(process, "exit", (code: unknown) => exits.push(code));
   await serve(showHint);
-  const signal = (name: string): void => handlers.get(name)?.(name);
+  const signal = (name: string): void => emit(name, name);
   const untilEvent = async (event: string, count = 1): Promise<readonly Line[]> => {
     const found = (): Line[] => linesOf(stdout.text).filter((line) => line["event"] === event);
     await until(() => found().length >= count, event);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { describe, test, type TestContext } from "node:test";
 
 import { FileSink } from "../../src/process/log-sink.ts";
+import { useNodeMocks } from "../support/node-mocks.ts";
 
 /** A disk with one file. */
 interface Disk {
@@ -23,11 +23,7 @@ function simulateDisk(t: TestContext, room: number): Disk {
     return taken.length;
   });
   t.mock.method(fs, "fstatSync", () => ({ size: disk.content.length }));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
   return disk;
 }
 

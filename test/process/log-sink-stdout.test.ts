@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { describe, test, type TestContext } from "node:test";
 
 import { createLogSink, createStreamSink } from "../../src/process/log-sink.ts";
+import { useNodeMocks } from "../support/node-mocks.ts";
 
 const LINE = Buffer.from('{"event":"x"}\n');
 
@@ -31,11 +31,7 @@ function simulateFile(t: TestContext): StdoutFile {
     if (code !== undefined) throw Object.assign(new Error(code), { code });
     return bytes.length;
   });
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
   return file;
 }
 

@@ -5,6 +5,7 @@ import { describe, test, type TestContext } from "node:test";
 import type { Log } from "../../src/log.ts";
 import type { Instance } from "../../src/process/instance.ts";
 import { Shutdown } from "../../src/process/shutdown.ts";
+import { keepHandlers } from "../support/this-process.ts";
 
 /** A shutdown of which the test sees each step. */
 interface Started {
@@ -20,7 +21,7 @@ interface Started {
 /** `drained`: the exit code of the instance. `isStuck`: the reader of stdout takes nothing. */
 function start(t: TestContext, { drained = 0, isStuck = false } = {}): Started {
   const steps: string[] = [];
-  const handlers = new Map<string, (value: unknown) => void>();
+  const emit = keepHandlers(t);
   const log = {
     event: (level: string, event: string, fields: object) => {
       steps.push(`${level} ${event} ${JSON.stringify(fields)}`);
@@ -44,16 +45,12 @@ function start(t: TestContext, { drained = 0, isStuck = false } = {}): Started {
     },
   });
   t.mock.getter(process, "stdout", () => stdout);
-  t.mock.method(process, "on", (event: string, handler: (value: unknown) => void) => {
-    handlers.set(event, handler);
-  });
   const ended = new Promise<void>((resolve) => {
     t.mock.method(process, "exit", (code: unknown) => {
       steps.push(`exit ${code}`);
       resolve();
     });
   });
-  const emit = (event: string, value?: unknown): void => handlers.get(event)?.(value);
   return { shutdown: new Shutdown(instance, log), steps, ended, emit };
 }
 

@@ -9,6 +9,7 @@ import { runWorker } from "../../src/process/worker.ts";
 import { request } from "../support/client.ts";
 import { get, KEY, post } from "../support/requests.ts";
 import { configurationOf } from "../support/settings.ts";
+import { keepHandlers, throwOnExit } from "../support/this-process.ts";
 import { until } from "../support/wait.ts";
 
 const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -30,18 +31,12 @@ interface Worker {
 }
 
 function start(t: TestContext): Worker {
-  const handlers = new Map<string, (value: unknown) => void>();
+  const emit = keepHandlers(t);
   const [sent, exits, servers]: [WorkerMessage[], unknown[], Server[]] = [[], [], []];
   const stdout = new Socket();
   t.mock.method(stdout, "write", (_text: unknown, done?: () => void) => done?.());
   t.mock.getter(process, "stdout", () => stdout);
-  t.mock.method(process, "on", (event: string, handler: (value: unknown) => void) => {
-    handlers.set(event, handler);
-  });
-  t.mock.method(process, "exit", (code: unknown) => {
-    exits.push(code);
-    throw new Error("nothing runs after the end of the process");
-  });
+  throwOnExit(t, (code) => exits.push(code));
   const listen = Server.prototype.listen as (options: object) => Server;
   t.mock.method(Server.prototype, "listen", function (this: Server, options: object) {
     servers.push(this);
@@ -54,7 +49,6 @@ function start(t: TestContext): Worker {
   });
   t.after(() => servers.forEach((server) => server.close()));
   const { settings } = configurationOf(t, { PORT: "0", PROCESS_DELAY_MS: "0" });
-  const emit = (event: string, value?: unknown): void => handlers.get(event)?.(value);
   const send = (message: PrimaryMessage | string): void => emit("message", message);
   runWorker();
   return {

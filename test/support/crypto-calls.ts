@@ -1,6 +1,7 @@
 import crypto from "node:crypto";
-import { syncBuiltinESMExports } from "node:module";
 import type { TestContext } from "node:test";
+
+import { useNodeMocks } from "./node-mocks.ts";
 
 /**
  * Counts the calls of a function of node:crypto until the end of the test. The function that it
@@ -11,12 +12,7 @@ export function countCalls(
   name: "randomFillSync" | "timingSafeEqual",
 ): () => number {
   const { mock } = t.mock.method(crypto, name);
-  // Imports of single functions see a change of the module only after this.
-  syncBuiltinESMExports();
-  t.after(() => {
-    mock.restore();
-    syncBuiltinESMExports();
-  });
+  useNodeMocks(t);
   return () => {
     const count = mock.callCount();
     mock.resetCalls();

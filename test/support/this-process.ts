@@ -8,6 +8,31 @@ export interface BrokenStreams {
 }
 
 /**
+ * Keeps the handlers that the program attaches to its process. Returns what calls the latest
+ * handler of an event, such as a signal, if there is one.
+ */
+export function keepHandlers(t: TestContext): (event: string, value?: unknown) => void {
+  const handlers = new Map<string, (value: unknown) => void>();
+  t.mock.method(process, "on", (event: string, handler: (value: unknown) => void) => {
+    handlers.set(event, handler);
+  });
+  return (event, value) => handlers.get(event)?.(value);
+}
+
+/** Has each end of the process throw. `onExit` gets the exit code. */
+export function throwOnExit(t: TestContext, onExit: (code: unknown) => void): void {
+  t.mock.method(process, "exit", (code: unknown) => {
+    onExit(code);
+    throw new Error("nothing runs after the end of the process");
+  });
+}
+
+/** How many timers keep the process alive. */
+export function countTimers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+}
+
+/**
  * Runs what ends the process, which goes on instead. Returns what has been written by then, in
  * order, as `stdout: text`, and the exit code. The readers of both streams are slow.
  */
@@ -22,9 +47,8 @@ export async function exitOf(
   const stderr = recorder("stderr", broken.stderr, written);
   t.mock.getter(process, "stdout", () => stdout);
   t.mock.getter(process, "stderr", () => stderr);
-  t.mock.method(process, "exit", (code: unknown) => {
+  throwOnExit(t, (code) => {
     outcome ??= [...written, code];
-    throw new Error("nothing runs after the end of the process");
   });
   try {
     await end();
