@@ -10,6 +10,7 @@ import type * as tls from "node:tls";
 
 const { getBuiltinModule, versions } = process;
 
+/** What the program calls of `node:http`. */
 export const { createServer, METHODS, STATUS_CODES, validateHeaderName, validateHeaderValue } =
   getBuiltinModule("node:http");
 

@@ -1,6 +1,6 @@
 import { HEADER_TOO_LARGE, NOT_HTTP, VERSION_NOT_SUPPORTED } from "./head.ts";
-import { METHODS } from "./node-modules.ts";
 import { isOtherVersion } from "./node-internals.ts";
+import { METHODS } from "./node-modules.ts";
 import { HttpError } from "./reply.ts";
 
 /** An error of node:http's parser or clock, as its `clientError` event has it. */
