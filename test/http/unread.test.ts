@@ -50,9 +50,10 @@ describe("a client that leaves its response unread", () => {
     service.connections.sweep(60_000);
     for (let round = 0; round < 3; round += 1) {
       now += 29_000;
-      const before = client.socket.bytesRead;
+      const enough = client.socket.bytesRead + 3_000_000;
       client.socket.resume();
-      await until(() => client.socket.bytesRead > before + 3_000_000, "the client to read");
+      // Not polled: the client must stop before it has read everything.
+      await client.until(() => client.socket.bytesRead > enough, "the client to read");
       client.socket.pause();
       assert.equal(service.connections.sweep(60_000), 1, `round ${round}`);
     }
