@@ -4,7 +4,13 @@ import { type Parameter, sortParameters } from "../models/parameters.ts";
 import { Problems } from "../models/problems.ts";
 import { BASE, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES, TAGS } from "./base.ts";
 import { Components } from "./components.ts";
-import { type JsonObject, type OpenApiDocument, reasonPhrase } from "./document.ts";
+import {
+  asObject,
+  type JsonObject,
+  type OpenApiDocument,
+  reasonPhrase,
+  valuesOf,
+} from "./document.ts";
 import { sampleOf } from "./sample.ts";
 
 /**
@@ -117,8 +123,7 @@ function parameterOf(
 
 function requestBodyOf(model: Model<unknown>, components: Components): JsonObject {
   const { schema, absent } = model;
-  const isOpen = schema["additionalProperties"] !== false;
-  const note = isOpen ? " Members that are not listed are ignored." : "";
+  const note = hasOpenObject(schema) ? " Members that are not listed are ignored." : "";
   return {
     description: `One JSON ${schema["type"] === "object" ? "object" : "value"} in UTF-8.${note}`,
     required: absent === undefined,
@@ -126,6 +131,14 @@ function requestBodyOf(model: Model<unknown>, components: Components): JsonObjec
       [JSON_TYPE]: { schema: components.schema(schema), example: exampleOf(model) },
     },
   };
+}
+
+/** Whether a value of the schema can hold an object that may have members it does not list. */
+function hasOpenObject(schema: JsonObject): boolean {
+  const { type, additionalProperties, properties, items, anyOf } = schema;
+  if (type === "object" && additionalProperties !== false) return true;
+  if (items !== undefined) return hasOpenObject(asObject(items));
+  return [...valuesOf(properties), ...valuesOf(anyOf)].some(hasOpenObject);
 }
 
 /**

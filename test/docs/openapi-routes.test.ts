@@ -10,7 +10,15 @@ import {
   type Route,
   route,
 } from "../../src/http/route.ts";
-import { array, integer, literal, object, optional, string } from "../../src/models/model.ts";
+import {
+  array,
+  integer,
+  literal,
+  nullable,
+  object,
+  optional,
+  string,
+} from "../../src/models/model.ts";
 
 /** The operation of a route with these members, as it is written. */
 function operationOf(members: Partial<Route>): JsonObject {
@@ -71,7 +79,11 @@ describe("the operation of a route", () => {
       [object({ a: string() }), `One JSON object in UTF-8.${ignored}`, true],
       [object({ a: string() }, closed), "One JSON object in UTF-8.", true],
       [optional(object({}, closed)), "One JSON object in UTF-8.", false],
+      [object({ a: object({ b: string() }) }, closed), `One JSON object in UTF-8.${ignored}`, true],
       [array(object({ a: string() })), `One JSON value in UTF-8.${ignored}`, true],
+      [nullable(object({ a: string() })), `One JSON value in UTF-8.${ignored}`, true],
+      [array(object({ a: string() }, closed)), "One JSON value in UTF-8.", true],
+      [string(), "One JSON value in UTF-8.", true],
     ];
     for (const [body, description, required] of rows) {
       const shown = asObject(operationOf({ method: "POST", body })["requestBody"]);
