@@ -2,7 +2,7 @@ import { type Check, type Keywords, type Model, scalar, type ValueOf } from "./b
 import { expected, Problems } from "./problems.ts";
 
 /** One of these values. The text of a parameter stands for the one that is written like it. */
-export function literal<const V extends readonly Literal[]>(...values: V): Model<V[number]> {
+export function literal<const V extends OneOrMore<Literal>>(...values: V): Model<V[number]> {
   const words = wordsFor(values);
   const problem = expected("literal_error", words, { expected: words });
   return scalar({
@@ -17,6 +17,8 @@ export function literal<const V extends readonly Literal[]>(...values: V): Model
 }
 
 type Literal = string | number | boolean;
+
+type OneOrMore<T> = readonly [T, ...T[]];
 
 /** Such as `'a', 'b' or 'c'`. */
 function wordsFor(values: readonly Literal[]): string {
@@ -58,7 +60,7 @@ export function optional<T>(model: Model<T>, value?: T): Model<T | undefined> {
  * A value of the first of these models that has no problem with it. If each of them has some, all
  * are reported, at locations that end with the title of the model, or else its type.
  */
-export function union<M extends readonly Model<unknown>[]>(
+export function union<M extends OneOrMore<Model<unknown>>>(
   ...models: M
 ): Model<ValueOf<M[number]>> {
   const check: Check<unknown> = (input, location, problems) => {

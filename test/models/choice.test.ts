@@ -6,7 +6,6 @@ import { Problems } from "../../src/models/problems.ts";
 
 test("the message of a literal names its values as pydantic does", () => {
   const cases: readonly (readonly [model: Model<unknown>, words: string])[] = [
-    [literal(), ""],
     [literal("a"), "'a'"],
     [literal("a", ""), "'a' or ''"],
     [literal("a", 1, true), "'a', 1 or true"],

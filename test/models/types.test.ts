@@ -120,6 +120,10 @@ test("the compiler refuses what does not fit", () => {
   string({ format: "email" });
   // @ts-expect-error: only false says something else than nothing
   object({}, { additionalProperties: true });
+  // @ts-expect-error: no value would be one of them
+  literal();
+  // @ts-expect-error: no value would be one of them
+  union();
   // @ts-expect-error: a member is a model
   object({ a: "string" });
   // @ts-expect-error: the value has no such member
