@@ -8,17 +8,17 @@ import type { Host } from "../config/host.ts";
  *     describeListenError("EADDRINUSE", "::1", 8000);
  *     // "can't listen on [::1]:8000 (EADDRINUSE): another process uses this port: …"
  */
-export function describeListenError(code: string | undefined, host: string, port: number): string {
-  const explanation = EXPLANATIONS[code ?? ""] ?? "check HOST and PORT";
+export function describeListenError(code: string, host: string, port: number): string {
+  const explanation = EXPLANATIONS[code] ?? "check HOST and PORT";
   return `can't listen on ${formatAddress(host, port)} (${code}): ${explanation}`;
 }
 
 /** Says in one line why the service can't listen on a Unix socket or a file descriptor. */
-export function describeSocketError(code: string | undefined, host: Host): string {
+export function describeSocketError(code: string, host: Host): string {
   if (host.kind === "fd") {
     return `can't listen on fd:${host.fd} (${code}): it is no listening socket: ${HANDED_OVER}`;
   }
-  const explanation = SOCKET_EXPLANATIONS[code ?? ""] ?? "check HOST";
+  const explanation = SOCKET_EXPLANATIONS[code] ?? "check HOST";
   return `can't listen on ${formatHost(host)} (${code}): ${explanation}`;
 }
 

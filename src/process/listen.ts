@@ -28,7 +28,7 @@ export async function prepareHost(host: Host): Promise<void> {
     if (host.kind === "unix") await removeStaleSocket(host.path);
     if (host.kind === "fd" && !fstatSync(host.fd).isSocket()) throw codeError("ENOTSOCK");
   } catch (error) {
-    throw new Failure(describeSocketError((error as NodeJS.ErrnoException).code, host));
+    throw new Failure(describeSocketError(codeOf(error), host));
   }
 }
 
@@ -39,7 +39,8 @@ export function listen(
 ): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     server.once("listening", () => resolve(addressOf(server, host)));
-    server.once("error", ({ code }: NodeJS.ErrnoException) => {
+    server.once("error", (error) => {
+      const code = codeOf(error);
       // Without IPv6, "::" means every IPv4 address.
       const isWithoutIPv6 = code === "EAFNOSUPPORT" && host.kind === "address";
       if (isWithoutIPv6 && host.address === "::") {
@@ -94,6 +95,11 @@ function connectError(path: string): Promise<string | undefined> {
     });
     socket.on("error", ({ code = "" }: NodeJS.ErrnoException) => resolve(code));
   });
+}
+
+/** The code of an error of the system, or what stands for it in a message. */
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? "unknown error";
 }
 
 function codeError(code: string): NodeJS.ErrnoException {

@@ -67,6 +67,16 @@ describe("listening", () => {
     );
   });
 
+  test("fails with any other error, too", async (t) => {
+    const server = createTestServer(t);
+    const listening = listen(server, { host: LOCAL, port: 0 });
+    server.emit("error", new Error("not of the system"));
+    await assertFails(
+      listening,
+      "can't listen on 127.0.0.1:0 (unknown error): check HOST and PORT",
+    );
+  });
+
   test("on a Unix socket in no directory fails with the remedy", async (t) => {
     const path = join(tempDirectory(t), "none/s");
     await assertFails(
