@@ -8,9 +8,9 @@ import { after, describe, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 
 import { spawnProgram, type Variables } from "../support/program.ts";
+import { OTHER_KEY } from "../support/requests.ts";
 
 const KEY = "svk_hint-0123456789-abcdefghijklmnopqrstuvwxyz";
-const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
 
 const base = mkdtempSync(join(tmpdir(), "hint-"));
 after(() => rmSync(base, { recursive: true }));

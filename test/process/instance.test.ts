@@ -14,12 +14,11 @@ import { makeCertificate } from "../support/certificates.ts";
 import { open, request } from "../support/client.ts";
 import { useNodeMocks } from "../support/node-mocks.ts";
 import { parseMetrics, valueOf } from "../support/prometheus.ts";
-import { get, KEY, post } from "../support/requests.ts";
+import { get, KEY, OTHER_KEY, post } from "../support/requests.ts";
 import { configurationOf } from "../support/settings.ts";
 import { countTimers } from "../support/this-process.ts";
 import { until } from "../support/wait.ts";
 
-const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
 const SECRETS: Secrets = { keys: keySetOf({ default: KEY }), tls: undefined };
 const TASK = '{"status":"SUCCESS"}';
 

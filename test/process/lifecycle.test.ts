@@ -15,12 +15,11 @@ import {
 } from "../support/client.ts";
 import { startLoad } from "../support/load.ts";
 import { type Program, spawnProgram, startProgram } from "../support/program.ts";
-import { get, KEY, post } from "../support/requests.ts";
+import { get, KEY, OTHER_KEY, post } from "../support/requests.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
 const TASK = post('{"status":"SUCCESS"}');
-const OTHER_KEY = "another-key-0123456789-abcdefghij";
 
 for (const WORKERS of ["1", "2"]) {
   // The primary says that it drains, too.

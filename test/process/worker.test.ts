@@ -7,12 +7,10 @@ import type { Settings } from "../../src/config/settings.ts";
 import type { PrimaryMessage, ServeMessage, WorkerMessage } from "../../src/process/messages.ts";
 import { runWorker } from "../../src/process/worker.ts";
 import { request } from "../support/client.ts";
-import { get, KEY, post } from "../support/requests.ts";
+import { get, KEY, OTHER_KEY, post } from "../support/requests.ts";
 import { configurationOf } from "../support/settings.ts";
 import { keepHandlers, throwOnExit } from "../support/this-process.ts";
 import { until } from "../support/wait.ts";
-
-const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
 
 /** A worker in this process, whose primary is the test. */
 interface Worker {

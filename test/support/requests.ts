@@ -1,6 +1,9 @@
 /** The key of the contract's cases. */
 export const KEY = "test-key-1234567890";
 
+/** A key that is not weak, for what takes the place of the first. */
+export const OTHER_KEY = "svk_other-0123456789-abcdefghijklmnopqrstuvwxyz";
+
 /** A request of these lines: CRLF after each, and an empty line at the end. */
 export function lines(...text: readonly string[]): string {
   return `${text.join("\r\n")}\r\n\r\n`;
