@@ -56,13 +56,15 @@ async function main(): Promise<void> {
   const lanes = Array.from({ length: LANES }, (_, index) => makeCheckout(index));
   const times: TestTimes = new Map();
   for (const file of files) {
-    await Promise.all(lanes.map((lane, index) => timeTests(lane, file, index, times)));
+    const groups = testsOf(lanes[0] as string, file);
+    await timeTests(lanes, groups.flat(), times);
+    const tests = groups.flatMap((group) => quickestFirst(group, times));
     const text = readFileSync(join(lanes[0] as string, file), "utf8");
     const all = mutantsOf(ts, file, text);
     const mutants = sampleOf(all, file);
     const verdicts = new Map<Mutant, Verdict>();
     const waiting = [...mutants];
-    await Promise.all(lanes.map((lane) => work(lane, file, text, waiting, verdicts, times)));
+    await Promise.all(lanes.map((lane) => work(lane, file, text, waiting, verdicts, tests)));
     report(file, all.length, verdicts, text);
   }
 }
@@ -107,24 +109,37 @@ function testsOf(lane: string, file: string): readonly (readonly string[])[] {
 }
 
 /**
- * Runs the tests of a file without a mutant, each lane its share of them.
+ * Runs those tests without a mutant that have not been timed yet.
  *
  * @throws Error if one fails: it would fail with each mutant, too, and all would count as killed
  */
 async function timeTests(
-  lane: string,
-  file: string,
-  index: number,
+  lanes: readonly string[],
+  tests: readonly string[],
   times: TestTimes,
 ): Promise<void> {
-  const tests = testsOf(lane, file).flat();
-  const share = tests.filter((_, position) => position % LANES === index);
-  for (const test of share) {
-    if (times.has(test)) continue;
-    const started = Date.now();
-    if (!(await passes(lane, test, UNTIMED_MS))) throw new Error(`${test} fails without a mutant`);
-    times.set(test, Date.now() - started);
-  }
+  const waiting = tests.filter((test) => !times.has(test));
+  const timeNext = async (lane: string): Promise<void> => {
+    for (let test = waiting.shift(); test !== undefined; test = waiting.shift()) {
+      const started = Date.now();
+      if (!(await passes(lane, test, UNTIMED_MS))) {
+        throw new Error(`${test} fails without a mutant`);
+      }
+      times.set(test, Date.now() - started);
+    }
+  };
+  await Promise.all(lanes.map(timeNext));
+}
+
+/** A test file with the time that it takes without a mutant, in ms. */
+interface TimedTest {
+  readonly path: string;
+  readonly ms: number;
+}
+
+function quickestFirst(tests: readonly string[], times: TestTimes): readonly TimedTest[] {
+  const timed = tests.map((path) => ({ path, ms: times.get(path) as number }));
+  return timed.sort((one, other) => one.ms - other.ms);
 }
 
 /** Takes mutants until none is waiting. */
@@ -134,18 +149,15 @@ async function work(
   text: string,
   waiting: Mutant[],
   verdicts: Map<Mutant, Verdict>,
-  times: TestTimes,
+  tests: readonly TimedTest[],
 ): Promise<void> {
-  const timeOf = (test: string): number => times.get(test) ?? UNTIMED_MS;
-  const quickestFirst = (one: string, other: string): number => timeOf(one) - timeOf(other);
-  const tests = testsOf(lane, file).flatMap((group) => [...group].sort(quickestFirst));
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     if (isEquivalent(file, text, mutant)) {
       verdicts.set(mutant, "equivalent");
       continue;
     }
     writeFileSync(join(lane, file), applyTo(text, mutant));
-    verdicts.set(mutant, (await isKilled(lane, tests, timeOf)) ? "killed" : "survived");
+    verdicts.set(mutant, (await isKilled(lane, tests)) ? "killed" : "survived");
   }
   writeFileSync(join(lane, file), text);
 }
@@ -154,13 +166,9 @@ function applyTo(text: string, { start, end, text: replacement }: Mutant): strin
   return text.slice(0, start) + replacement + text.slice(end);
 }
 
-async function isKilled(
-  lane: string,
-  tests: readonly string[],
-  timeOf: (test: string) => number,
-): Promise<boolean> {
-  for (const test of tests) {
-    if (!(await passes(lane, test, SLOWER * timeOf(test) + GRACE_MS))) return true;
+async function isKilled(lane: string, tests: readonly TimedTest[]): Promise<boolean> {
+  for (const { path, ms } of tests) {
+    if (!(await passes(lane, path, SLOWER * ms + GRACE_MS))) return true;
   }
   return false;
 }
