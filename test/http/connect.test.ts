@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { exchange } from "../support/client.ts";
+import { exchange, open } from "../support/client.ts";
 import { get, lines, postEcho } from "../support/requests.ts";
 import { echo, serveFor } from "../support/server.ts";
 
@@ -29,3 +29,15 @@ for (const [name, bytes, statuses] of [
     assert.deepEqual(failures, []);
   });
 }
+
+test("what follows CONNECT is read, so that its client is not reset", async (t) => {
+  const { port, server } = await serveFor(t, []);
+  const bytesRead = new Promise<number>((resolve) => {
+    server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
+  });
+  const bytes = CONNECT + "a".repeat(1_048_576);
+  const client = await open(port, bytes, { allowHalfOpen: true });
+  await client.untilEnded();
+  client.socket.end();
+  assert.ok((await bytesRead) >= bytes.length);
+});

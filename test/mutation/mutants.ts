@@ -151,9 +151,20 @@ function statementChanges({ SyntaxKind: kinds }: TypeScript, node: SyntaxNode): 
   const removed = [ExpressionStatement, BreakStatement, ContinueStatement, ThrowStatement];
   const isBareReturn = node.kind === kinds["ReturnStatement"] && node.expression === undefined;
   if (!isBareReturn && !removed.includes(node.kind)) return [];
+  if (node.kind === BreakStatement && isEndOfSwitch(kinds, node)) return [];
   // A constructor without it would not be valid.
   if (node.getText().startsWith("super(")) return [];
   return [replace(node, ";")];
+}
+
+/** What a switch would do next without a `break` at its end is the same. */
+function isEndOfSwitch(kinds: TypeScript["SyntaxKind"], node: SyntaxNode): boolean {
+  const cases = node.parent.parent;
+  let end = -1;
+  cases.forEachChild((clause) => {
+    end = clause.getEnd();
+  });
+  return cases.kind === kinds["CaseBlock"] && node.getEnd() === end;
 }
 
 function replace(node: SyntaxNode, text: string): Change {

@@ -16,7 +16,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "http/table": "router",
   "http/budget": "body-memory body-reading",
   "http/connections": "connection draining sweep timeouts",
-  "http/server": "timeouts parse-error pipelining framing",
+  "http/server": "timeouts parse-error pipelining framing connect",
   "http/router": "target",
   "http/reply": "framing handlers streams context",
   "http/parse-error": "texts",

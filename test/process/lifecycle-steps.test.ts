@@ -4,6 +4,9 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
+import { formatDate } from "../../src/config/expiry.ts";
+import { PIPE_BUF } from "../../src/log.ts";
+import { WorkerPool } from "../../src/process/cluster.ts";
 import { EXIT_CONFIG, Failure } from "../../src/process/exit.ts";
 import { configure, serve } from "../../src/process/lifecycle.ts";
 import { makeCertificate } from "../support/certificates.ts";
@@ -14,6 +17,10 @@ import { until } from "../support/wait.ts";
 
 type Variables = Readonly<Record<string, string>>;
 
+const LOCAL = { kind: "address", address: "127.0.0.1" } as const;
+
+const NO_KEY_LEFT = "no usable key is set: every request that needs a key is denied";
+
 /** A line of the log. */
 type Line = Readonly<Record<string, unknown>>;
 
@@ -22,19 +29,26 @@ interface Served {
   readonly directory: string;
   /** Does what the process does on a signal. */
   readonly signal: (name: string) => void;
+  /** Does what the process does with an exception or a rejection that no one handles. */
+  readonly fail: (event: string, error: Error) => void;
   /** Waits for an event, and returns its lines. */
   readonly untilEvent: (event: string, count?: number) => Promise<readonly Line[]>;
   /** The exit codes that it has asked for. */
   readonly exits: unknown[];
+  readonly stdout: Pipe;
   readonly stderr: string[];
 }
 
 /** Stands in for a pipe that stdout leads to. */
 class Pipe extends Socket {
   text = "";
+  /** The bytes of the longest write. */
+  longest = 0;
 
   override write(bytes: Uint8Array | string, ...rest: unknown[]): boolean {
-    this.text += Buffer.from(bytes).toString();
+    const written = Buffer.from(bytes);
+    this.text += written.toString();
+    this.longest = Math.max(this.longest, written.length);
     const done = rest.at(-1);
     if (typeof done === "function") process.nextTick(() => done());
     return true;
@@ -59,6 +73,7 @@ async function start(
   t.mock.method(process, "exit", (code: unknown) => exits.push(code));
   await serve(showHint);
   const signal = (name: string): void => emit(name, name);
+  const fail = (event: string, error: Error): void => emit(event, error);
   const untilEvent = async (event: string, count = 1): Promise<readonly Line[]> => {
     const found = (): Line[] => linesOf(stdout.text).filter((line) => line["event"] === event);
     await until(() => found().length >= count, event);
@@ -69,7 +84,7 @@ async function start(
     await untilEvent("stopped");
     await until(() => exits.length > 0, "the end");
   });
-  return { directory, signal, untilEvent, exits, stderr };
+  return { directory, signal, fail, untilEvent, exits, stdout, stderr };
 }
 
 function useVariables(t: TestContext, variables: Variables): void {
@@ -151,10 +166,45 @@ describe("the service", () => {
     assert.deepEqual(exits, [1]);
     assert.equal((await untilEvent("draining")).length, 1);
   });
+
+  test("logs a rejection that no one handles, and goes on", async (t) => {
+    const { fail, untilEvent, exits } = await start(t);
+    fail("unhandledRejection", new Error("late"));
+    const [error] = await untilEvent("error");
+    assert.match(String(error?.["stack"]), /^Error: late\n/);
+    assert.deepEqual(exits, []);
+  });
+
+  test("does not start where a file is no Unix socket", async (t) => {
+    const directory = tempDirectory(t, { s: "" });
+    await assert.rejects(start(t, { HOST: `unix:${directory}/s` }), /\(EEXIST\)/);
+  });
+
+  for (const workers of [1, 2]) {
+    const [name, isWhole] = workers === 1 ? ["whole", true] : ["in pieces that don't mix", false];
+    test(`writes many lines ${name} with WORKERS=${workers}`, async (t) => {
+      // A warning for each.
+      const keys = Array.from({ length: 60 }, (_, index) => {
+        const hash = String(index).padStart(64, "0");
+        return `key-${index} sha256:${hash} expires=2020-01-01T00:00:00Z\n`;
+      });
+      t.mock.method(WorkerPool.prototype, "listen", () => ({ ...LOCAL, port: 80 }));
+      t.mock.method(WorkerPool.prototype, "stop", () => 0);
+      const { stdout, untilEvent } = await start(
+        t,
+        { WORKERS: String(workers), SERVICE_API_KEYS_FILE: "keys" },
+        { files: { keys: keys.join("") } },
+      );
+      await untilEvent("listening");
+      assert.ok(stdout.text.length > 2 * PIPE_BUF);
+      assert.equal(stdout.longest > PIPE_BUF, isWhole);
+    });
+  }
 });
 
 describe("SIGHUP", () => {
-  const line = (name: string, digit: string): string => `${name} sha256:${digit.repeat(64)}\n`;
+  const line = (name: string, digit: string, ...options: readonly string[]): string =>
+    [name, `sha256:${digit.repeat(64)}`, ...options].join(" ") + "\n";
 
   test("reads the keys again, and keeps the old ones if anything is wrong", async (t) => {
     const { directory, signal, untilEvent } = await start(
@@ -172,6 +222,43 @@ describe("SIGHUP", () => {
     const [failed] = await untilEvent("keys_reload_failed");
     assert.equal(failed?.["level"], "error");
     assert.equal((failed?.["problems"] as string[]).length, 2);
+  });
+
+  test("accepts that no key is left, with a warning", async (t) => {
+    const { signal, untilEvent } = await start(
+      t,
+      { SERVICE_API_KEYS_FILE: "keys" },
+      { files: { keys: "" } },
+    );
+    delete process.env["SERVICE_API_KEY"];
+    signal("SIGHUP");
+    const [reloaded] = await untilEvent("keys_reloaded");
+    assert.deepEqual(fieldsOf(reloaded), { keys: 0 });
+    const warnings = (await untilEvent("warning")).map(({ message }) => message);
+    assert.ok(warnings.includes(NO_KEY_LEFT), warnings.join("\n"));
+  });
+
+  test("has the dates of the new keys watched", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    let now = Date.now();
+    const clock = t.mock.method(Date, "now", () => now);
+    const soon = `expires=${formatDate(now + 60_000)}`;
+    const { directory, signal, untilEvent } = await start(
+      t,
+      { SERVICE_API_KEYS_FILE: "keys" },
+      { files: { keys: line("one", "1", soon) } },
+    );
+    writeFileSync(join(directory, "keys"), line("two", "2", soon));
+    signal("SIGHUP");
+    await untilEvent("keys_reloaded");
+    now += 120_000;
+    t.mock.timers.tick(1000);
+    clock.mock.restore();
+    const expired = await untilEvent("key_expired");
+    assert.deepEqual(
+      expired.map(({ key }) => key),
+      ["two"],
+    );
   });
 
   test("names the certificate's date, and switches TLS neither on nor off", async (t) => {

@@ -147,6 +147,15 @@ describe("a worker", () => {
     assert.deepEqual(exits, [undefined]);
   });
 
+  test("goes on after a rejection that no one handles", async (t) => {
+    const worker = start(t);
+    worker.serve(1);
+    await sentBy(worker, 2);
+    worker.emit("unhandledRejection", new Error("late"));
+    assert.equal(await statusOf(worker, KEY), 200);
+    assert.deepEqual(worker.exits, []);
+  });
+
   for (const [what, stop] of [
     ["SIGTERM", (worker: Worker) => worker.emit("SIGTERM")],
     ["SIGINT", (worker: Worker) => worker.emit("SIGINT")],
@@ -162,9 +171,14 @@ describe("a worker", () => {
       await closed;
       await until(() => worker.exits.length > 0, "the end");
       assert.deepEqual(worker.exits, [0]);
+      assert.deepEqual(typesOf(worker), ["ready", "secrets_set"]);
     });
   }
 });
+
+function typesOf({ sent }: Worker): readonly string[] {
+  return sent.map(({ type }) => type);
+}
 
 describe("the metrics of a worker", () => {
   test("go to the primary four times a second, and if it asks", async (t) => {
@@ -198,12 +212,15 @@ describe("the metrics of a worker", () => {
     const worker = start(t);
     worker.serve(1, { metrics: true });
     await sentBy(worker, 2);
-    const wanted = (): number => worker.sent.filter(({ type }) => type === "metrics_wanted").length;
+    const wanted = (): number => typesOf(worker).filter((type) => type === "metrics_wanted").length;
+    const inFlight = (): number => latestInFlight(worker);
     const read = (): Promise<{ body: string }> =>
       request(portOf(worker), get("/metrics", [`X-API-Key: ${KEY}`]));
     for (const round of [1, 2]) {
-      const inFlight = (): number => latestInFlight(worker);
-      const readings = [read(), read()];
+      const first = read();
+      await until(() => inFlight() === 1, "the first request");
+      assert.equal(wanted(), round);
+      const readings = [first, read()];
       await until(() => inFlight() === 2, "both requests");
       assert.equal(wanted(), round);
       worker.send({ type: "metrics", text: `of all, ${round}\n` });

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import type { TestContext } from "node:test";
 
@@ -9,14 +10,19 @@ export interface BrokenStreams {
 
 /**
  * Keeps the handlers that the program attaches to its process. Returns what calls the latest
- * handler of an event, such as a signal, if there is one.
+ * handler of an event, such as a signal. There must be one: a signal without a handler would end
+ * the process.
  */
 export function keepHandlers(t: TestContext): (event: string, value?: unknown) => void {
   const handlers = new Map<string, (value: unknown) => void>();
   t.mock.method(process, "on", (event: string, handler: (value: unknown) => void) => {
     handlers.set(event, handler);
   });
-  return (event, value) => handlers.get(event)?.(value);
+  return (event, value) => {
+    const handler = handlers.get(event);
+    assert.ok(handler, `there is a handler of ${event}`);
+    handler(value);
+  };
 }
 
 /** Has each end of the process throw. `onExit` gets the exit code. */
