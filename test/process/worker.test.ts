@@ -162,8 +162,9 @@ describe("a worker", () => {
     ["its primary", (worker: Worker) => worker.send({ type: "stop" })],
   ] as const) {
     test(`that serves drains when ${what} stops it`, async (t) => {
+      t.mock.timers.enable({ apis: ["setInterval"] });
       const worker = start(t);
-      worker.serve(1);
+      worker.serve(1, { metrics: true });
       await sentBy(worker, 2);
       const closed = new Promise((resolve) => worker.servers[0]?.once("close", resolve));
       t.mock.method(process, "exit", (code: unknown) => worker.exits.push(code));
