@@ -87,9 +87,10 @@ function textSample({ format, minLength = 0, maxLength = Infinity }: JsonObject)
   return text.slice(0, Number(maxLength));
 }
 
-/** The number within the bounds that is nearest to 0. */
-function numberSample({ minimum, maximum = 0, exclusiveMinimum }: JsonObject): number {
+/** The number within the bounds that is nearest to 0, or 1 beyond an exclusive bound. */
+function numberSample(schema: JsonObject): number {
+  const { minimum, maximum = 0, exclusiveMinimum, exclusiveMaximum = Infinity } = schema;
   if (exclusiveMinimum !== undefined) return Number(exclusiveMinimum) + 1;
-  const most = Math.min(0, Number(maximum));
+  const most = Math.min(0, Number(maximum), Number(exclusiveMaximum) - 1);
   return minimum === undefined ? most : Math.max(Number(minimum), most);
 }
