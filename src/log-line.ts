@@ -106,9 +106,9 @@ function jsonString(text: string, clean: (text: string) => string): string {
 const ORDINARY = /^[ !#$&-?A-[\]^`-~]*$/;
 
 /**
- * Escapes all but ASCII, and DEL. JSON allows them, but a terminal may take them for commands or
- * for a change of the writing direction, and some readers take U+2028 for the end of a line. It
- * also makes one character one byte.
+ * Escapes DEL and all characters beyond ASCII. JSON allows them, but a terminal may take them for
+ * commands or for a change of the writing direction, and some readers take U+2028 for the end of a
+ * line. It also makes one character one byte.
  */
 function escapeJson(json: string): string {
   return json.replace(

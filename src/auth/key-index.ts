@@ -38,7 +38,7 @@ export class KeyIndex<Entry extends Hashed> {
     );
     this.#entries = [undefined, ...unique.values()];
     this.#hashes = this.#entries.map((entry) => entry?.hash ?? DUMMY);
-    // With as many slots as entries squared, at least every other attempt succeeds.
+    // With as many slots as entries squared, each attempt succeeds with a probability of over 1/2.
     const bits = Math.max(1, Math.ceil(2 * Math.log2(unique.size)));
     this.#shift = 32 - bits;
     do {

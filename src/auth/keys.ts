@@ -95,8 +95,8 @@ export function hashPrefix({ hash: bytes }: Key): string {
 
 /**
  * Checks a key at `now`, in ms since the epoch. `presented` is a header field's value as node:http
- * gives it. Whatever its value, and however many keys there are, it costs one hash and one
- * comparison. The index of a set is made once, so a set must not change.
+ * gives it. Unless that is empty, it costs one hash and one comparison, whatever the value is and
+ * however many keys there are. The index of a set is made once, so a set must not change.
  */
 export function verifyKey(set: KeySet, presented: string, now: number): Verification {
   const { key, denied } = matchKey(set, presented, () => now);

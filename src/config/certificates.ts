@@ -19,7 +19,7 @@ export function parseCertificates(bytes: Buffer): Result<Chain> {
     const number = chain.length + 1;
     if (certificate === undefined) return damaged(number);
     if (!hasDates(certificate)) {
-      return failure(`certificate ${number} of the file has a damaged date: make it anew`);
+      return failure(`certificate ${number} of the file has a damaged date: make a new one`);
     }
     chain.push(certificate);
   }
@@ -85,7 +85,7 @@ const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 const UNSUITABLE =
-  "holds a key that clients don't take: make an EC key on P-256, P-384 or P-521, " +
+  "holds a key that clients don't accept: make an EC key on P-256, P-384 or P-521, " +
   "or an RSA key of 2048 bits or more";
 
 const MIN_RSA_BITS = 2048;

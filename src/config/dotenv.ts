@@ -84,10 +84,10 @@ const ENCODING = "these bytes are not UTF-8: save the file as UTF-8";
 const NUL = "there is a NUL character: remove it, and save the file as UTF-8, not UTF-16";
 const NO_NAME = "there is no name: write NAME=value, and # before a comment";
 const BAD_NAME =
-  "a name holds letters, digits, _ and, not first, . and -: " +
-  "write NAME=value, any other as 'NAME'=value";
+  "a name holds letters, digits and _, and after the first character also . and -: " +
+  "write any other name in single quotes, as in 'NAME'=value";
 const BAD_QUOTED_NAME =
-  "a name in single quotes is not empty and closes on its line: write 'NAME'=value";
+  "a name in single quotes must not be empty, and must end on its line: write 'NAME'=value";
 const NO_EQUALS =
   "there is no = after the name: write NAME=value, and a value that spans lines in quotes";
 const UNCLOSED =

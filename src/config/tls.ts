@@ -69,7 +69,7 @@ export function certificateWarnings(tls: TlsIdentity | undefined, now: number): 
 export function warnOfPlaintext(reader: SettingsReader): void {
   const place = placeOrDefault(reader, "HOST");
   const remedy = "set TLS_CERT_FILE and TLS_KEY_FILE, or put a proxy with TLS in front";
-  const danger = "is no loopback address, and whoever listens in between has the key";
+  const danger = "is not a loopback address, and whoever listens in gets the key";
   reader.warnings.push(`${place}: ${danger}: ${remedy}`);
 }
 

@@ -5,7 +5,7 @@ import { readValue, type SettingsReader } from "./reader.ts";
 
 const RULE =
   "addresses and CIDR ranges such as 10.0.0.0/8, or unix, with commas between them; " +
-  "IPv4 as such, no zones, and no range of all addresses";
+  "no IPv4 in IPv6 form, no zones, and no range of all addresses";
 
 /** IPv4 addresses that are written as IPv6. They would never match, since peers are not. */
 const MAPPED = new BlockList();

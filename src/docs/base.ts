@@ -30,7 +30,8 @@ export const SECURITY_SCHEMES: Readonly<Record<string, JsonObject>> = {
     in: "header",
     name: "X-API-Key",
     description:
-      "A key given out by whoever runs the service. It counts in this header only, and only once.",
+      "A key given out by whoever runs the service. " +
+      "Send it in exactly one header field of this name.",
   },
 };
 
@@ -44,12 +45,12 @@ export const HEADERS: Readonly<Record<string, JsonObject>> = {
     example: "0e9a1c52-8d47-4f3b-a6c0-2b7d5e8f9013",
   },
   Accept: {
-    description: "The media type to use. It is sent if the type of the body was another one.",
+    description: "The media type that the body must have. Present if it had another.",
     schema: { type: "string", const: "application/json" },
     example: "application/json",
   },
   "Accept-Encoding": {
-    description: "It is sent if the body was compressed, which it must not be.",
+    description: "Present if the body was compressed: send it uncompressed.",
     schema: { type: "string", const: "identity" },
     example: "identity",
   },
@@ -101,7 +102,7 @@ export const SCHEMAS: Readonly<Record<string, JsonObject>> = {
           "Where it is: path, query or body, then names, indices or a character's offset.",
       },
       msg: { type: "string", description: "The problem, for a person to read." },
-      input: { description: "The value that was sent. Left out when it is large." },
+      input: { description: "The value that was sent. Left out if it is large." },
       ctx: {
         type: "object",
         description: "What the message says, for a program to read.",
@@ -177,7 +178,7 @@ export const RESPONSES: Readonly<Record<number, JsonObject>> = {
     },
   },
   431: errorResponse(
-    "The header is over 16 KiB, or has over 100 fields.",
+    "The header section is over 16 KiB, or has over 100 fields.",
     "Request Header Fields Too Large: at most 100 fields and 16384 bytes",
   ),
   501: errorResponse(
@@ -185,7 +186,7 @@ export const RESPONSES: Readonly<Record<number, JsonObject>> = {
     "Not Implemented: the only Transfer-Encoding accepted is chunked",
   ),
   503: errorResponse(
-    "Too many tasks are running. Wait as long as Retry-After says.",
+    "Too much is in progress. Wait as long as Retry-After says.",
     "Service Unavailable: too many requests are in flight",
     ["Retry-After"],
   ),

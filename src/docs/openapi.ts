@@ -15,8 +15,8 @@ import { sampleOf } from "./sample.ts";
 
 /**
  * The OpenAPI 3.1 document of a route table: what the routes declare, and what the service adds to
- * each by what it is. The names of operations are FastAPI's. Members that are undefined are not
- * written.
+ * each according to its kind. The names of operations are FastAPI's. Members that are undefined are
+ * not written.
  *
  * Throws an Error that names the route and the remedy if a declaration has no place in a document.
  */
@@ -61,7 +61,7 @@ function operationOf(route: Route, components: Components): JsonObject {
   };
 }
 
-/** As FastAPI makes it of a function's name, the path and the method. */
+/** As in FastAPI, with the group in place of the function's name, then the path and the method. */
 function operationIdOf({ method, path }: Route): string {
   return `${groupOf(path)}${path}_${method.toLowerCase()}`.replace(/\W/g, "_");
 }

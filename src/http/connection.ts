@@ -53,11 +53,11 @@ export class Connection {
    * arrival.
    */
   #open: Pending[] = NONE_OPEN;
-  /** Bytes behind those that have been read, but that the parser has not got yet. */
+  /** Bytes that have been read from the socket, but that the parser has not got yet. */
   #heldBack: Buffer | undefined = undefined;
   /** The parser was told to stop within the bytes that it reads. */
   #isStopping = false;
-  /** The parser may have them as soon as the client has read more of its responses. */
+  /** The parser gets them once the client has read more of its responses. */
   #awaitsReader = false;
   /** The last response has been decided on: whatever else arrives is ignored. */
   #isClosing = false;
@@ -91,8 +91,8 @@ export class Connection {
   }
 
   /**
-   * Whether the parser must stop behind a request that has arrived: 4 more are open than in the
-   * turn before, or no one will get a response.
+   * Whether the parser must stop behind a request that has arrived: the connection has had its
+   * turn, or no one will get a response.
    */
   mustStop(): boolean {
     // A request is open at least until the end of its turn.
@@ -118,10 +118,10 @@ export class Connection {
   }
 
   /**
-   * The parser has stopped at `bytesParsed` in `bytes`, or had stopped before them: it may have
-   * been paused by node:http, and node:tls goes on with what it has decrypted. Keeps the rest and
-   * reads no further: until its next turn, or, if 64 requests are open, until those before have
-   * their responses.
+   * The parser has stopped at `bytesParsed` in `bytes`. Or it had stopped before them: node:http
+   * may have paused it, and node:tls still delivers what it has decrypted. Keeps the rest and stops
+   * reading: until the connection's next turn, or, if 64 requests are open, until those before the
+   * latest have their responses.
    */
   holdBack(bytes: Buffer, bytesParsed: number): void {
     if (this.#isClosing) {
@@ -190,9 +190,9 @@ export class Connection {
   }
 
   /**
-   * Destroys the connection if it has been idle for too long, measured from sweep to sweep, if its
-   * client does not read, or if it has reset the connection while that is not read. Returns whether
-   * it may still have a response to give. `now` is that of performance.now().
+   * Destroys the connection if it has been idle for too long, measured from sweep to sweep; if its
+   * client does not read; or if its client has reset it while the service is not reading. Returns
+   * whether it may still have a response to give. `now` is that of performance.now().
    */
   sweep(now: number, policy: SweepPolicy): boolean {
     const { socket } = this;
@@ -218,7 +218,7 @@ export class Connection {
     return isUnread || this.#heldBack !== undefined || this.#open.some(isUnanswered);
   }
 
-  /** Whether the client has read nothing of what waits for it for `timeoutMs`. */
+  /** Whether for `timeoutMs` the client has read nothing of what waits for it. */
   #isUnreadFor(timeoutMs: number, now: number): boolean {
     if (this.socket.writableLength === 0) {
       this.#unsentSwept = 0;
@@ -325,7 +325,7 @@ const MAX_OPEN = 64;
  */
 const REQUESTS_PER_TURN = 4;
 
-/** What an open request takes in memory, about. */
+/** About how much memory an open request takes, in bytes. */
 const REQUEST_BYTES = 8192;
 
 // Shared by all connections: an idle one needs no list of its own. Nothing is added to it.

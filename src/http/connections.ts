@@ -46,7 +46,7 @@ export class Connections {
     return this.#connections.size;
   }
 
-  /** While true, every response says `Connection: close`. */
+  /** While true, the last response on each connection says `Connection: close`. */
   get isDraining(): boolean {
     return this.#isDraining;
   }
@@ -80,7 +80,7 @@ export class Connections {
     return new Exchange(request, response, connection, this.#onEnd);
   }
 
-  /** From now on every response says `Connection: close`. New connections are still accepted. */
+  /** From now on, connections close after their last response. New ones are still accepted. */
   startDraining(): void {
     this.#isDraining = true;
   }

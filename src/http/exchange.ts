@@ -58,7 +58,7 @@ export class Exchange implements Pending {
   awaitsContinue = false;
   /** Its route, once it is known. */
   route: Route | undefined = undefined;
-  /** What reads the body, while it does. */
+  /** The reader of the body, while it reads. */
   bodyReader: BodyReader | undefined = undefined;
   #bodyError: HttpError | undefined = undefined;
   #hasEnded = false;

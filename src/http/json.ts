@@ -70,7 +70,8 @@ function findError(text: string): ParseError {
 }
 
 /**
- * Reads a value, after its name if it `isNamed`: all of a scalar, or the bracket that opens one.
+ * Reads a value, after its name if it `isNamed`: all of a scalar, or only the bracket that opens a
+ * container.
  */
 function readMember(text: string, start: number, isNamed: boolean): ReadResult {
   const name = isNamed ? readName(text, start) : { end: start };

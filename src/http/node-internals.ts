@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 
 /*
  * What the service uses of Node beyond its documentation. The tests show on each supported Node
- * that it works. On a Node that lacks one of these members, the service does without what it is
- * for.
+ * that it works. On a Node that lacks one of these members, the service does without the feature
+ * that needs it.
  */
 
 /** The members of a socket of node:http that are used here. */

@@ -73,7 +73,10 @@ export type Responses = Readonly<Record<number, ResponseDeclaration>>;
 /** What the document says of a response. In tests a response that is not declared is an error. */
 export interface ResponseDeclaration {
   readonly description: string;
-  /** What its content is. Without one, an error's is that of HttpError; others have none. */
+  /**
+   * What its content is. Without it, the content is text if there is a `type`; else an error has
+   * that of HttpError, and others have none.
+   */
   readonly body?: Model<unknown>;
   /** A value that its content may be, to be shown. */
   readonly example?: unknown;
@@ -95,7 +98,7 @@ export interface Route {
   readonly summary: string | undefined;
   /** For the document: what the endpoint does, in CommonMark. */
   readonly description: string | undefined;
-  /** For the document: the groups that it belongs to. Without any, the path's first segment. */
+  /** For the document: its groups. Without any, the first literal segment of its path. */
   readonly tags: readonly string[];
   /** Models by name: of the path if the name stands in braces in it, else of the query. */
   readonly parameters: Members;

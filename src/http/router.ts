@@ -22,9 +22,9 @@ export interface Match {
  * Builds the router. Throws an Error if the table holds a mistake; it names the route, or both
  * routes, and the remedy.
  *
- * A path without parameters takes one look-up, any other one more for each way in which the routes
- * mix literal segments and parameters. A path is one resource: the methods of the most literal
- * route that it fits are all that it has.
+ * A path without parameters takes one look-up. Any other takes one more for each arrangement of
+ * literal segments and parameters that the routes have. A path is one resource: it has the methods
+ * of the most literal route that it fits, and no others.
  */
 export function createRouter(routes: readonly Route[]): Router {
   checkTable(routes);

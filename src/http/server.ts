@@ -101,7 +101,7 @@ function rejectOtherBytes(server: Server, connections: Connections, events: Serv
   server.on("connect", ({ socket }, duplex) => {
     // node:http has let go of the socket. Ignore its errors: "close" follows.
     socket.on("error", () => {});
-    // From Node 26 on, another stream that reads from it.
+    // From Node 26 on, `duplex` is another stream, which reads from the socket.
     duplex.on("error", () => {});
     duplex.resume();
     const connection = connections.get(socket);

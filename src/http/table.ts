@@ -4,8 +4,8 @@ import type { Route } from "./route.ts";
 
 /**
  * Throws an Error if a table of routes holds a mistake; it names the route, or both routes, and the
- * remedy. Two routes conflict if a request could be for either of them, and neither is the more
- * special one.
+ * remedy. Two routes conflict if they have one method and path, or if some path fits the paths of
+ * both, whatever their methods, and neither is the more literal one.
  */
 export function checkTable(routes: readonly Route[]): void {
   for (const [index, route] of routes.entries()) {

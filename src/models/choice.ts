@@ -58,7 +58,8 @@ export function optional<T>(model: Model<T>, value?: T): Model<T | undefined> {
 
 /**
  * A value of the first of these models that has no problem with it. If each of them has some, all
- * are reported, at locations that end with the title of the model, or else its type.
+ * are reported, at locations that end with the model's title, else its type, else the first keyword
+ * of its schema.
  */
 export function union<M extends OneOrMore<Model<unknown>>>(
   ...models: M
@@ -92,7 +93,7 @@ function nameOf({ schema }: Model<unknown>): string {
 }
 
 /**
- * A value of the model that also meets a condition of your own. It is asked only about values that
+ * A value of the model that also meets a condition of your own. It is checked only for values that
  * the model has no problem with.
  *
  * @example

@@ -37,7 +37,7 @@ function invalid(type: string, words: string, error: string): ProblemKind {
   return expected(type, `${words}, ${error}`, { error });
 }
 
-/** Whether the calendar has that day: a Date takes February 30 for March 1. */
+/** Whether the calendar has that day: a Date takes February 30 for a day in March. */
 function isDate(text: string): boolean {
   if (!DATE.test(text)) return false;
   const time = Date.parse(text);

@@ -80,7 +80,7 @@ function safeBounds({ exclusiveMinimum, exclusiveMaximum }: NumberOptions): Numb
   };
 }
 
-// The texts that Python's int() and float() read, but for "_" between digits, "inf" and "nan".
+// The texts that pydantic reads as int and float, but for "_" between digits, "inf" and "nan".
 const INTEGER = /^\s*[+-]?\d+(?:\.0+)?\s*$/;
 const NUMBER = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*$/i;
 
@@ -154,8 +154,8 @@ const SAFE_INTEGER: readonly Rule<number>[] = [
 ];
 
 /**
- * Exact for integers. Otherwise off by up to a billionth, as in pydantic, or by as much as rounding
- * a large value and its step can bring: pydantic takes 123456789.1 for no multiple of 0.1.
+ * Exact for integers. Other numbers may be off by a billionth, as in pydantic, or by as much as the
+ * rounding of a large value can bring: pydantic says that 123456789.1 is no multiple of 0.1.
  */
 function isMultiple(value: number, step: number): boolean {
   const rest = Math.abs(value % step);

@@ -17,7 +17,7 @@ type Flat<T> = { [K in keyof T]: T[K] };
 
 /** Keywords of an object. */
 export type ObjectOptions = Keywords & {
-  /** Makes members that are not declared problems. Without it they are dropped. */
+  /** Makes undeclared members a problem. Without it they are dropped. */
   readonly additionalProperties?: false;
 };
 

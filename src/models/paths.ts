@@ -46,7 +46,7 @@ export function decodeSegment(segment: string): string | undefined {
   }
 }
 
-// Visible ASCII, but for "#": RFC 3986 encodes all others. Some of these too, but clients do not.
+// Visible ASCII but "#". RFC 3986 wants a few of these encoded, too, but clients don't do that.
 const SEGMENT = /^[!-"$-~]+$/;
 
 function isDots(text: string): boolean {

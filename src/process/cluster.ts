@@ -46,12 +46,12 @@ export class WorkerPool implements Instance {
   /** Grows with each change of the secrets. */
   #secretsVersion = 1;
   /**
-   * The version of the secrets that a worker has acknowledged, or 0. A worker that has just started
-   * is not among them: it asks for them.
+   * The version of the secrets that each worker has acknowledged, or 0. A worker that has just
+   * started is missing here until it asks for the secrets.
    */
   readonly #versions = new Map<Worker, number>();
   #reloads: readonly Reload[] = [];
-  /** The workers that have sent something else than a WorkerMessage: one warning each. */
+  /** The workers that have sent something other than a WorkerMessage: one warning each. */
   readonly #strangers = new WeakSet<Worker>();
   /** Called with the reason when a worker can't serve. Once all listen, that is logged instead. */
   #onStartFailure: ((failure: Failure) => void) | undefined;

@@ -16,7 +16,7 @@ const STDOUT = 1;
 
 /**
  * Runs the command that the arguments name; without any, the service. Whatever ends the program is
- * printed here. A process that a pool has started is a worker, whatever its arguments.
+ * printed here. A process that a pool has started becomes a worker instead.
  */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   if (isWorker) {

@@ -19,8 +19,8 @@ export interface Instance {
   /** Starts listening. Rejects with a Failure if it can't. */
   listen(): Promise<ListenAddress>;
   /**
-   * Replaces keys, certificate and private key. Resolves when no process uses the old ones for
-   * anything that begins. TLS can be neither switched on nor off.
+   * Replaces keys, certificate and private key. Resolves when every process uses the new ones for
+   * new connections and requests. TLS can't be switched on or off.
    */
   setSecrets(secrets: Secrets): Promise<void>;
   /** Drains. Resolves to the exit code: 1 if SHUTDOWN_TIMEOUT_MS cut off what was in progress. */
@@ -85,7 +85,8 @@ function setSecureContext(server: Server, pair: TlsPair): void {
 /** Logs why connections are closed before they have sent a request: each cause once a second. */
 function logServerProblems(server: Server, log: Log): void {
   const onDrop = createThrottle((_connection: unknown, count) => {
-    const message = `MAX_CONNECTIONS (${server.maxConnections}) are open: new ones are closed`;
+    const most = `${server.maxConnections} connections are open (MAX_CONNECTIONS)`;
+    const message = `${most}: new ones are closed`;
     log.event("warn", "warning", { message, count });
   });
   const onError = createThrottle((error: Error, count) => {

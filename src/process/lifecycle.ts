@@ -80,7 +80,10 @@ function workingDirectory(): string {
     return process.cwd();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Failure(`the working directory can't be found (${code}): change to one`, EXIT_CONFIG);
+    throw new Failure(
+      `the working directory can't be found (${code}): change to another one`,
+      EXIT_CONFIG,
+    );
   }
 }
 

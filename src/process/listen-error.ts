@@ -45,7 +45,7 @@ const SOCKET_EXPLANATIONS: Readonly<Record<string, string>> = {
   EACCES: "this user may not make a file there: use a directory that it can write to",
   EPERM: "this user may not remove the socket that is there: remove it",
   ENOENT: "there is no such directory: make it",
-  ERR_ACCESS_DENIED: "the sandbox does not allow it: start it anew with npm run sandboxed",
+  ERR_ACCESS_DENIED: "the sandbox does not allow it: start it again with npm run sandboxed",
 };
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {

@@ -30,7 +30,7 @@ export class PoolMetrics {
 
   /**
    * Resolves to all metrics as text. `ask` makes workers report, and returns their ids. `common`
-   * returns what is no worker's own. Who calls it while it reads gets the same text.
+   * returns what is no worker's own. Calls during a read get its text, too.
    */
   read(ask: () => readonly number[], common: () => Samples): Promise<string> {
     this.#reading ??= this.#read(ask, common).finally(() => {

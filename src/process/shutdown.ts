@@ -28,7 +28,7 @@ export class Shutdown {
   handleUncaughtErrors(): void {
     process.on("exit", this.#log.flush);
     process.stderr.on("error", () => {});
-    // A rejection leaves nothing half done: the process goes on.
+    // A rejection has interrupted nothing but what waits for it: the process goes on.
     process.on("unhandledRejection", (error) => this.#log.error(error));
     process.on("uncaughtException", (error) => {
       this.#log.error(error);

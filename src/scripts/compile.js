@@ -78,7 +78,7 @@ function swap(next, old) {
 /**
  * @param {string} from
  * @param {string} to
- * @param {string} expected The code of an error that is none.
+ * @param {string} expected The code of an error that is expected.
  * @returns {boolean} whether there was no such error.
  */
 function rename(from, to, expected) {

@@ -14,10 +14,13 @@ const MESSAGES: readonly (readonly [input: string | Uint8Array, message: string]
   ["=1", "there is no name: write NAME=value, and # before a comment"],
   [
     "A!=1",
-    "a name holds letters, digits, _ and, not first, . and -: " +
-      "write NAME=value, any other as 'NAME'=value",
+    "a name holds letters, digits and _, and after the first character also . and -: " +
+      "write any other name in single quotes, as in 'NAME'=value",
   ],
-  ["''=1", "a name in single quotes is not empty and closes on its line: write 'NAME'=value"],
+  [
+    "''=1",
+    "a name in single quotes must not be empty, and must end on its line: write 'NAME'=value",
+  ],
   ["A", "there is no = after the name: write NAME=value, and a value that spans lines in quotes"],
   [
     "A='1",

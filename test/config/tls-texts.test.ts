@@ -46,7 +46,7 @@ test("formatCertificate says when the certificate expires, and how many days are
 
 test("the warning of plain HTTP says who can listen, and what to do", (t) => {
   assert.deepEqual(configurationOf(t, { HOST: "0.0.0.0" }).warnings, [
-    "HOST (environment): is no loopback address, and whoever listens in between has the key: " +
+    "HOST (environment): is not a loopback address, and whoever listens in gets the key: " +
       "set TLS_CERT_FILE and TLS_KEY_FILE, or put a proxy with TLS in front",
   ]);
 });

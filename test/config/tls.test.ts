@@ -120,7 +120,7 @@ const EMPTY_BLOCK = "-----BEGIN CERTIFICATE----------END CERTIFICATE-----";
 const NO_KEY = "holds no private key in PEM";
 const ENCRYPTED = "holds an encrypted key: write it without a passphrase, with openssl pkey";
 const UNSUITABLE =
-  "holds a key that clients don't take: make an EC key on P-256, P-384 or P-521, " +
+  "holds a key that clients don't accept: make an EC key on P-256, P-384 or P-521, " +
   "or an RSA key of 2048 bits or more";
 
 const RSA_2047 = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2047"];
@@ -356,7 +356,7 @@ describe("a certificate with a damaged date", () => {
     test(`is one line if the date is that of its ${what}`, (t) => {
       const files = { cert: withDamagedDate(ec.cert, index), key: ec.key };
       assert.deepEqual(problems(t, files), [
-        `${CERT}: certificate 1 of the file has a damaged date: make it anew`,
+        `${CERT}: certificate 1 of the file has a damaged date: make a new one`,
       ]);
     });
   }

@@ -95,7 +95,7 @@ const BAD: readonly string[] = [
 
 const PROBLEM =
   "TRUSTED_PROXIES (environment): must be addresses and CIDR ranges such as 10.0.0.0/8, or unix, " +
-  "with commas between them; IPv4 as such, no zones, and no range of all addresses";
+  "with commas between them; no IPv4 in IPv6 form, no zones, and no range of all addresses";
 
 for (const value of BAD) {
   test(`TRUSTED_PROXIES=${JSON.stringify(value)} is a problem of one line, without it`, (t) => {

@@ -151,7 +151,7 @@ describe("the log of an instance says", () => {
   test("how many connections were past MAX_CONNECTIONS", async (t) => {
     const { server, events } = await start(t, { settings: { maxConnections: 5 } });
     server.emit("drop", {});
-    const message = "MAX_CONNECTIONS (5) are open: new ones are closed";
+    const message = "5 connections are open (MAX_CONNECTIONS): new ones are closed";
     assert.deepEqual(events, [["warn", "warning", { message, count: 1 }]]);
   });
 

@@ -127,7 +127,7 @@ describe("the configuration", () => {
     t.mock.method(process, "cwd", () => {
       throw Object.assign(new Error(), { code: "ENOENT" });
     });
-    const message = /^the working directory can't be found \(ENOENT\): change to one$/;
+    const message = /^the working directory can't be found \(ENOENT\): change to another one$/;
     assertConfigFailure(() => configure(0), message);
   });
 });

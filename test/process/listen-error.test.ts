@@ -39,7 +39,7 @@ describe("why a Unix socket can't be listened on is said with the remedy for", (
     EACCES: "this user may not make a file there: use a directory that it can write to",
     EPERM: "this user may not remove the socket that is there: remove it",
     ENOENT: "there is no such directory: make it",
-    ERR_ACCESS_DENIED: "the sandbox does not allow it: start it anew with npm run sandboxed",
+    ERR_ACCESS_DENIED: "the sandbox does not allow it: start it again with npm run sandboxed",
     EOTHER: "check HOST",
   };
   for (const [code, explanation] of Object.entries(explanations)) {

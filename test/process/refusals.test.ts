@@ -28,7 +28,10 @@ describe("connections past MAX_CONNECTIONS", () => {
     const lines = refusals();
     assert.ok(lines.length <= seconds + 1, `${lines.length} lines in ${seconds} s`);
     for (const line of lines) {
-      assert.equal(line["message"], "MAX_CONNECTIONS (5) are open: new ones are closed");
+      assert.equal(
+        line["message"],
+        "5 connections are open (MAX_CONNECTIONS): new ones are closed",
+      );
       assert.equal(line["level"], "warn");
     }
   });
