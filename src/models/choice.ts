@@ -25,7 +25,7 @@ function wordsFor(values: readonly Literal[]): string {
   const words = values.map((value) => {
     return typeof value === "string" ? `'${value}'` : String(value);
   });
-  const last = words.pop() ?? "";
+  const last = words.pop() as string;
   return words.length === 0 ? last : `${words.join(", ")} or ${last}`;
 }
 

@@ -180,17 +180,19 @@ describe("a pool that listens", () => {
   });
 
   test("gives up after 5 deaths within 10 s, even if no one reads why", async (t) => {
-    const { workers } = await startListening(t);
+    const { workers, events } = await startListening(t);
     const [written, exits]: [string[], unknown[]] = [[], []];
     const stderr = new Writable({ write: (text: Buffer) => written.push(String(text)) });
     t.mock.getter(process, "stderr", () => stderr);
     t.mock.method(process, "exit", (code: unknown) => exits.push(code));
-    for (let index = 0; index < 4; index += 1) {
+    for (const [index, afterMs] of [2500, 2500, 2500, 2499].entries()) {
       workers[index]?.ends(1);
-      t.mock.timers.tick(2499);
+      t.mock.timers.tick(afterMs);
     }
     assert.deepEqual(written, []);
     workers[4]?.ends(1);
+    workers[5]?.ends(1);
+    assert.equal(events.length, 5);
     assert.deepEqual(written, ["5 workers died within 10 s\n"]);
     t.mock.timers.tick(999);
     assert.deepEqual(exits, []);
@@ -270,7 +272,7 @@ describe("the metrics of a pool", () => {
   const IN_FLIGHT = "api_requests_in_flight";
 
   test("are asked of all workers for the one that wants them", async (t) => {
-    const { workers } = await startListening(t);
+    const { workers, events } = await startListening(t);
     workers[0]?.says({ type: "metrics_wanted" });
     assert.deepEqual(workers.map(typesOf), [["report_samples"], ["report_samples"]]);
     for (const worker of workers) {
@@ -282,6 +284,18 @@ describe("the metrics of a pool", () => {
     assert.ok(message?.type === "metrics");
     assert.equal(valueOf(parseMetrics(message.text), IN_FLIGHT), 3);
     assert.match(message.text, /^api_info\{/m);
+    assert.deepEqual(events, []);
+  });
+
+  test("are sent after a second if a worker never reports", async (t) => {
+    const { workers } = await startListening(t);
+    workers[0]?.says({ type: "metrics_wanted" });
+    workers[0]?.says({ type: "samples", samples: new Map([[IN_FLIGHT, 2]]) });
+    t.mock.timers.tick(1000);
+    await new Promise(setImmediate);
+    const message = workers[0]?.got.at(-1);
+    assert.ok(message?.type === "metrics");
+    assert.equal(valueOf(parseMetrics(message.text), IN_FLIGHT), 2);
   });
 
   test("have nothing that a worker reports after its death", async (t) => {
