@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { keyState, verifyKey } from "../src/auth/keys.ts";
+import { keyState } from "../src/auth/keys.ts";
 import { parseKeysFile } from "../src/config/keys-file.ts";
 import { statusOf } from "./support/client.ts";
 import {
@@ -15,6 +15,7 @@ import {
 } from "./support/program.ts";
 import { get, KEY, post } from "./support/requests.ts";
 import { tempDirectory } from "./support/temp.ts";
+import { verifyKey } from "./support/verify-key.ts";
 
 const DAY_MS = 86_400_000;
 

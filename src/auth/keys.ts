@@ -46,9 +46,6 @@ export type DenialReason =
   | "expired"
   | "not_yet_valid";
 
-/** The outcome of checking a key: the name of the key, or why it is denied. */
-export type Verification = { readonly name: string } | { readonly denied: DenialReason };
-
 /** The outcome of looking a key up. */
 export interface KeyMatch {
   /** The key, even if it is not valid now; undefined if there is none. */
@@ -94,19 +91,10 @@ export function hashPrefix({ hash: bytes }: Key): string {
 }
 
 /**
- * Checks a key at `now`, in ms since the epoch. `presented` is a header field's value as node:http
- * gives it. Unless that is empty, it costs one hash and one comparison, whatever the value is and
- * however many keys there are. The index of a set is made once, so a set must not change.
- */
-export function verifyKey(set: KeySet, presented: string, now: number): Verification {
-  const { key, denied } = matchKey(set, presented, () => now);
-  if (key !== undefined && denied === undefined) return { name: key.name };
-  return { denied: denied ?? "unknown" };
-}
-
-/**
- * Like `verifyKey`, but returns the key itself, also if it has expired or is not valid yet. Asks
- * for the time only if a key matches.
+ * Looks a key up, and checks its dates. `presented` is a header field's value as node:http gives
+ * it. Unless that is empty, it costs one hash and one comparison, whatever the value is and however
+ * many keys there are. `now` returns the time in ms since the epoch, and is called only if a key
+ * matches. The index of a set is made once, so a set must not change.
  */
 export function matchKey(set: KeySet, presented: string, now: () => number): KeyMatch {
   // Without a key there is nothing to compare, and the caller knows that it sent none.

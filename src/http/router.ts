@@ -103,8 +103,7 @@ class RouteTable {
   }
 
   #shapeFor(mask: readonly boolean[]): Shape {
-    const isSame = (shape: Shape): boolean => String(shape.mask) === String(mask);
-    const found = this.#shapes.find(isSame);
+    const found = this.#shapes.find((shape) => String(shape.mask) === String(mask));
     if (found !== undefined) return found;
     const shape = { mask, resources: new Map<string, Resource>() };
     this.#shapes.push(shape);

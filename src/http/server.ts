@@ -136,6 +136,6 @@ function rejectBytes(connection: Connection, events: ServerEvents, rejection: Ht
 function respondToBytes(connection: Connection, events: ServerEvents, rejection: HttpError): void {
   const requestId = requestIdOf();
   connection.writeLast(rawResponse(rejection, requestId, connection.isEncrypted));
-  const { status } = rejection;
-  events.response?.({ requestId, remote: connection.remoteAddress, status, durationMs: 0 });
+  const { remoteAddress: remote } = connection;
+  events.response?.({ requestId, remote, status: rejection.status, durationMs: 0 });
 }

@@ -32,9 +32,7 @@ function findMistake(route: Route): string | undefined {
   if (!METHODS.includes(method)) return "the method must be one of node:http's, in capitals";
   if (method === "HEAD") return "a GET route responds to HEAD, too";
   if (method === "CONNECT") return "CONNECT is for proxies";
-  if (parsePath(path) === undefined) {
-    return PATH_RULE;
-  }
+  if (parsePath(path) === undefined) return PATH_RULE;
   if (method === "GET" && body !== undefined) return "a GET request has no body to check";
   return findUncallable(route) ?? findPathMistake(route) ?? findParameterMistake(route);
 }
@@ -84,15 +82,11 @@ function compare(one: Route, other: Route): string | undefined {
   const segments = segmentsOf(one);
   const others = segmentsOf(other);
   if (segments.length !== others.length) return undefined;
-  const pairs = segments.map((segment, index): Pair => [segment, others[index] as string]);
+  const pairs = segments.map((segment, index) => [segment, others[index]] as const);
   const different = pairs.filter(([left, right]) => left !== right);
   if (different.length === 0) return "the parameters must have the same names as in";
   const isDisjoint = different.some((pair) => !pair.includes(PARAMETER));
-  const [isWider, isNarrower] = [0, 1].map((side) =>
-    different.some((pair) => pair[side] === PARAMETER),
-  );
+  const isWider = different.some(([segment]) => segment === PARAMETER);
+  const isNarrower = different.some(([, segment]) => segment === PARAMETER);
   return !isDisjoint && isWider && isNarrower ? "some paths fit both this route and" : undefined;
 }
-
-/** A segment of each of two paths. */
-type Pair = readonly [string, string];

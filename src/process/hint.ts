@@ -1,7 +1,7 @@
 import { parseEnv } from "node:util";
 
 import { shellWord } from "../keygen-command.ts";
-import { type KeySet, verifyKey } from "../auth/keys.ts";
+import { type KeySet, matchKey } from "../auth/keys.ts";
 import { readRegularFile } from "../config/file.ts";
 import { printable } from "../config/reader.ts";
 import type { Configuration } from "../config/settings.ts";
@@ -53,7 +53,8 @@ interface KeyCommand {
 /** Finds a command that prints a valid key from one of the files that settings are read from. */
 function findKeyCommand(files: readonly string[], keys: KeySet, now: number): string | undefined {
   const candidates = files.flatMap((path) => keyCommands(path));
-  return candidates.find(({ key }) => "name" in verifyKey(keys, key, now))?.command;
+  const found = candidates.find(({ key }) => matchKey(keys, key, () => now).denied === undefined);
+  return found?.command;
 }
 
 /** The commands to consider for a file: it may be `.env`, or it may hold a key and nothing else. */

@@ -10,7 +10,6 @@ import {
   type KeySet,
   keySetOf,
   keyState,
-  verifyKey,
 } from "../../src/auth/keys.ts";
 import {
   PLACEHOLDER_KEY,
@@ -20,6 +19,7 @@ import {
 import { KEYGEN } from "../../src/keygen-command.ts";
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { countCalls } from "../support/crypto-calls.ts";
+import { verifyKey } from "../support/verify-key.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const DAY = 86_400_000;

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { KEYGEN } from "../../src/keygen-command.ts";
-import { type KeySet, verifyKey } from "../../src/auth/keys.ts";
+import { type KeySet } from "../../src/auth/keys.ts";
 import { PLACEHOLDER_KEY } from "../../src/config/plaintext-key.ts";
 import { readKeys } from "../../src/config/key-sources.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type Variable,
 } from "../../src/config/reader.ts";
 import { tempDirectory } from "../support/temp.ts";
+import { verifyKey } from "../support/verify-key.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const STRONG = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { formatKeyTable, keygen } from "../../src/config/keygen.ts";
-import { type KeySet, keySetOf, keyState, verifyKey } from "../../src/auth/keys.ts";
+import { type KeySet, keySetOf, keyState } from "../../src/auth/keys.ts";
 import { weaknessOf } from "../../src/config/plaintext-key.ts";
 import { parseKeysFile } from "../../src/config/keys-file.ts";
 import { parseDotenv } from "../../src/config/dotenv.ts";
+import { verifyKey } from "../support/verify-key.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00.999Z");
 const DAY = 86_400_000;

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
 
-import { type KeySet, keySetOf, verifyKey } from "../../src/auth/keys.ts";
+import { type KeySet, keySetOf } from "../../src/auth/keys.ts";
 import { formatDate } from "../../src/config/expiry.ts";
 import { KEYGEN } from "../../src/keygen-command.ts";
 import { KEY_NAME, type KeysFile, parseKeysFile } from "../../src/config/keys-file.ts";
+import { verifyKey } from "../support/verify-key.ts";
 
 const NOW = Date.parse("2027-01-15T12:00:00Z");
 const KEY = "svk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcde";
