@@ -1,5 +1,4 @@
-import { countFields } from "../http/head.ts";
-import { HttpError } from "../http/reply.ts";
+import { countFields, HttpError } from "../http/reply.ts";
 import type { Context, Dependency, Rejection, Responses } from "../http/route.ts";
 import { annotate, integer, literal } from "../models/model.ts";
 import { type Key, type KeySet, keyState, matchKey } from "./keys.ts";
@@ -29,7 +28,7 @@ export function createGuard(keyring: Keyring): Dependency {
     context.key = key?.name;
     context.credential = key;
     if (denied === undefined) return undefined;
-    const isDuplicate = countFields(request, API_KEY_HEADER) > 1;
+    const isDuplicate = countFields(request.rawHeaders, API_KEY_HEADER) > 1;
     context.denialReason = isDuplicate ? "duplicate" : denied;
     return DENIED;
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-import { HttpError } from "./reply.ts";
+import { countFields, HttpError } from "./reply.ts";
 
 /** How large the header section of a request may be. */
 export const HEADER_LIMITS = {
@@ -47,20 +47,6 @@ export function declaredLength({ headers }: IncomingMessage): number | undefined
   if (headers["transfer-encoding"] !== undefined) return undefined;
   // node:http has rejected any Content-Length that is not a number.
   return Number(headers["content-length"] ?? 0);
-}
-
-/**
- * Counts the field lines with a name, which is given in lower case. `headers` can't tell: it keeps
- * one of several, or joins them.
- */
-export function countFields({ rawHeaders }: IncomingMessage, name: string): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const fieldName = rawHeaders[i] as string;
-    // Comparing the lengths first spares most names their copy in lower case.
-    if (fieldName.length === name.length && fieldName.toLowerCase() === name) count += 1;
-  }
-  return count;
 }
 
 /** A request target in two parts, as received. */
@@ -120,7 +106,8 @@ const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{
 
 /** RFC 9112 3.2: one valid Host field; HTTP/1.0 may do without. */
 function hasValidHost(request: IncomingMessage): boolean {
-  const count = countFields(request, "host");
+  // `headers` keeps one of several Host fields.
+  const count = countFields(request.rawHeaders, "host");
   if (count === 0) return request.httpVersion === "1.0";
   return count === 1 && HOST.test(request.headers.host ?? "");
 }

@@ -38,7 +38,7 @@ export class HttpError implements Reply {
    */
   constructor(status: number, detail: unknown, headers: readonly string[] = []) {
     this.status = status;
-    this.headers = [...JSON_HEADERS, ...headers];
+    this.headers = withDefaults(JSON_HEADERS, headers);
     this.body = JSON.stringify({ detail });
   }
 }
@@ -48,14 +48,18 @@ const NOT_STORED = ["Cache-Control", "no-store"] as const;
 /** The header fields of every JSON response: names and values in turn. */
 export const JSON_HEADERS: readonly string[] = ["Content-Type", "application/json", ...NOT_STORED];
 
-/** A reply whose body is `value` as JSON. `headers` are further field names and values in turn. */
+/**
+ * A reply whose body is `value` as JSON. `headers` are further field names and values in turn, or
+ * replace those of JSON_HEADERS with the same name. Throws a TypeError if `value` is a promise.
+ */
 export function json(status: number, value: unknown, headers: readonly string[] = []): Reply {
-  return { status, headers: [...JSON_HEADERS, ...headers], body: JSON.stringify(value) };
+  if (value instanceof Promise) throw new TypeError("the body of a reply is a promise: await it");
+  return { status, headers: withDefaults(JSON_HEADERS, headers), body: JSON.stringify(value) };
 }
 
 /** A reply without content (204). */
 export function empty(headers: readonly string[] = []): Reply {
-  return { status: 204, headers: [...NOT_STORED, ...headers], body: "" };
+  return { status: 204, headers: withDefaults(NOT_STORED, headers), body: "" };
 }
 
 /**
@@ -71,8 +75,29 @@ export function text(
   content: string | Readable,
   headers: readonly string[] = [],
 ): Reply {
-  const fields = ["Content-Type", type, ...NOT_STORED, ...headers];
-  return { status, headers: fields, body: content };
+  const defaults = ["Content-Type", type, ...NOT_STORED];
+  return { status, headers: withDefaults(defaults, headers), body: content };
+}
+
+/** The fields of `defaults` that `headers` does not have, then `headers`. */
+function withDefaults(defaults: readonly string[], headers: readonly string[]): readonly string[] {
+  if (headers.length === 0) return defaults;
+  const isKept = (_field: string, index: number): boolean => {
+    const name = defaults[index - (index % 2)] as string;
+    return countFields(headers, name.toLowerCase()) === 0;
+  };
+  return [...defaults.filter(isKept), ...headers];
+}
+
+/** Counts the fields with a name, given in lower case, in a list of names and values in turn. */
+export function countFields(fields: readonly string[], name: string): number {
+  let count = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    const fieldName = fields[i] as string;
+    // Comparing the lengths first spares most names their copy in lower case.
+    if (fieldName.length === name.length && fieldName.toLowerCase() === name) count += 1;
+  }
+  return count;
 }
 
 /** Throws a TypeError if a field is not valid (RFC 9110 5), or is one that frames messages. */
@@ -90,9 +115,5 @@ export function checkIsNoFraming(name: string): void {
 }
 
 /** The header fields that frame a message, in lower case. */
-const FRAMING_FIELDS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "transfer-encoding",
-]);
-const FRAMING_LENGTHS: ReadonlySet<number> = new Set([10, 14, 17]);
+const FRAMING_FIELDS = new Set(["connection", "content-length", "transfer-encoding"]);
+const FRAMING_LENGTHS = new Set([10, 14, 17]);

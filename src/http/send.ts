@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import type { Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
 import { ENDS_IN_TWO_WRITES, STATUS_CODES } from "./node-modules.ts";
-import { checkIsNoFraming, type HttpError, type Reply } from "./reply.ts";
+import { checkIsNoFraming, countFields, type HttpError, type Reply } from "./reply.ts";
 import { writeStream } from "./stream.ts";
 
 /**
@@ -60,8 +60,6 @@ const DEFAULT_POLICY = [
 /** RFC 6797 7.1: browsers use only HTTPS for this host, for a year. Not sent over plain HTTP. */
 const ONLY_TLS = ["Strict-Transport-Security", "max-age=31536000"] as const;
 
-const NO_FIELDS: readonly string[] = [];
-
 /** A body of at most this many bytes that no one has read is dropped, and the connection kept. */
 const MAX_DRAINED_BYTES = 65_536;
 
@@ -71,18 +69,18 @@ function withCommonFields(
   headers: readonly string[],
   isEncrypted: boolean,
 ): string[] {
-  const policy = headers.includes("Content-Security-Policy") ? NO_FIELDS : DEFAULT_POLICY;
+  const policy = countFields(headers, "content-security-policy") === 0 ? DEFAULT_POLICY : [];
   const security = ["X-Content-Type-Options", "nosniff", ...policy];
   if (isEncrypted) security.push(...ONLY_TLS);
   return ["X-Request-Id", requestId, ...security, ...headers];
 }
 
-function checkReply({ status, headers, body }: Reply): void {
+/** Types are not checked when the sources run as they are, nor in JavaScript. */
+function checkReply(reply: Reply | undefined): void {
+  const { status = 0, headers = [], body }: Partial<Reply> = reply ?? {};
   const isFinal = status >= 200 && status <= 599;
   if (!isFinal || !isContent(body)) {
-    throw new TypeError(
-      "a reply has a status of 200 to 599, and a body of text, bytes or a stream",
-    );
+    throw new TypeError("a reply has a status of 200 to 599, and text, bytes or a stream");
   }
   for (let i = 0; i < headers.length; i += 2) checkIsNoFraming(headers[i] as string);
 }

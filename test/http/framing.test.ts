@@ -58,10 +58,19 @@ describe("the Content-Security-Policy", () => {
   });
 
   test("is a reply's own if it has one, and stands once", async (t) => {
-    const own = json(200, {}, ["Content-Security-Policy", "default-src 'self'"]);
-    const service = await serveFor(t, [replying(own)]);
+    for (const name of ["Content-Security-Policy", "content-security-policy"]) {
+      const own = json(200, {}, [name, "default-src 'self'"]);
+      const service = await serveFor(t, [replying(own)]);
+      const { headers } = await request(service.port, get("/"));
+      assert.equal(headers["content-security-policy"], "default-src 'self'");
+    }
+  });
+
+  test("stays if another field has its name as a value", async (t) => {
+    const named = json(200, {}, ["Access-Control-Expose-Headers", "Content-Security-Policy"]);
+    const service = await serveFor(t, [replying(named)]);
     const { headers } = await request(service.port, get("/"));
-    assert.equal(headers["content-security-policy"], "default-src 'self'");
+    assert.equal(headers["content-security-policy"], DEFAULT);
   });
 });
 

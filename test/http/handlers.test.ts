@@ -62,6 +62,7 @@ const FAULTY: Readonly<Record<string, AnyHandler>> = {
   "returns an empty object": () => ({}),
   "returns a circular value": circularReply,
   "returns a bigint": () => json(200, 1n),
+  "returns a promise as JSON": () => json(200, Promise.resolve({})),
   "returns the status 20": () => ({ ...OK, status: 20 }),
   "returns the status 101": () => ({ ...OK, status: 101 }),
   "returns the status 199": () => ({ ...OK, status: 199 }),
@@ -121,10 +122,7 @@ describe("a faulty handler", () => {
     await statusOf(service.port, get("/faulty"));
     const [{ error } = { error: undefined }] = service.failures;
     assert.ok(error instanceof TypeError);
-    assert.equal(
-      error.message,
-      "a reply has a status of 200 to 599, and a body of text, bytes or a stream",
-    );
+    assert.equal(error.message, "a reply has a status of 200 to 599, and text, bytes or a stream");
   });
 
   test("that never responds keeps its place until its client leaves", async (t) => {

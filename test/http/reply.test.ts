@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   checkField,
   checkIsNoFraming,
+  countFields,
   empty,
   HttpError,
   json,
@@ -67,6 +68,34 @@ test("the replies of json, text and empty have their fields, then those that are
     body: "",
   });
   assert.equal(new HttpError(418, "x").status, 418);
+});
+
+test("what is added replaces what every reply of its kind has, in any case", () => {
+  const stored = ["cache-control", "max-age=60"];
+  const type = "application/problem+json";
+  assert.deepEqual(json(200, 1, stored).headers, ["Content-Type", "application/json", ...stored]);
+  assert.deepEqual(text(200, "a/b", "", stored).headers, ["Content-Type", "a/b", ...stored]);
+  assert.deepEqual(empty(stored).headers, stored);
+  assert.deepEqual(new HttpError(409, "x", ["CONTENT-TYPE", type]).headers, [
+    "Cache-Control",
+    "no-store",
+    "CONTENT-TYPE",
+    type,
+  ]);
+  // The value of a field is not a name.
+  const named = ["Vary", "Content-Type", "X-A", "no-store"];
+  assert.deepEqual(json(200, 1, named).headers, [...JSON_HEADERS, ...named]);
+});
+
+test("a promise is no JSON", () => {
+  const message = "the body of a reply is a promise: await it";
+  assert.throws(() => json(200, Promise.resolve(1)), { name: "TypeError", message });
+});
+
+test("neither the value of a field is taken for a name, nor another name as long", () => {
+  const fields = ["Host", "x", "X-A", "host", "host", "y", "From", "z"];
+  assert.equal(countFields(fields, "host"), 2);
+  assert.equal(countFields(["X-A", "host"], "host"), 0);
 });
 
 for (const name of ["Connection", "Content-Length", "Transfer-Encoding", "TRANSFER-ENCODING"]) {

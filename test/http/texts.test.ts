@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { asksToClose, countFields } from "../../src/http/head.ts";
+import { asksToClose } from "../../src/http/head.ts";
 import { request } from "../support/client.ts";
 import { get, lines, post, postHead } from "../support/requests.ts";
 import { echo, serveFor } from "../support/server.ts";
@@ -57,16 +57,6 @@ describe("a rejected request says what to change:", () => {
       assert.deepEqual(JSON.parse(response.body), { detail });
     });
   }
-});
-
-test("neither the value of a field is taken for a name, nor another name as long", () => {
-  const rawHeaders = ["Host", "x", "X-A", "host", "host", "y", "From", "z"];
-  const request = { rawHeaders } as Parameters<typeof countFields>[0];
-  assert.equal(countFields(request, "host"), 2);
-  assert.equal(
-    countFields({ ...request, rawHeaders: ["X-A", "host"] } as typeof request, "host"),
-    0,
-  );
 });
 
 describe("a connection closes after the response if Connection is", () => {
