@@ -6,12 +6,23 @@ import type { BodyReader, Exchange } from "./exchange.ts";
 import { declaredLength } from "./head.ts";
 import { locateJsonError } from "./json.ts";
 import { HttpError } from "./reply.ts";
+import type { Route } from "./route.ts";
+
+/** Whether a body is read: one that is optional may be left out. */
+export function isBodyDue(request: IncomingMessage, { body }: Route): boolean {
+  return body !== undefined && (body.absent === undefined || declaredLength(request) !== 0);
+}
 
 /**
- * Checks the header fields that describe the body, in this order: no body (422), its type or coding
- * (415), its size (413). Returns the response that rejects the request, or undefined.
+ * Checks the header fields that describe a body that is due, in this order: no body (422), its type
+ * or coding (415), its size (413). Returns the response that rejects the request, or undefined.
  */
-export function checkBodyFields(request: IncomingMessage, maxBytes: number): HttpError | undefined {
+export function checkBodyFields(
+  request: IncomingMessage,
+  route: Route,
+  maxBytes: number,
+): HttpError | undefined {
+  if (!isBodyDue(request, route)) return undefined;
   const { headers } = request;
   const length = declaredLength(request);
   if (length === 0) return NO_BODY;
@@ -56,10 +67,10 @@ export function readBody(
 
 /**
  * The value of a JSON body, or the response to give: 422 for an empty body and for what is not
- * JSON, 400 for what is not UTF-8.
+ * JSON, 400 for what is not UTF-8. undefined for an empty body that is optional.
  */
-export function parseBody(body: Buffer): unknown {
-  if (body.length === 0) return NO_BODY;
+export function parseBody(body: Buffer, isOptional = false): unknown {
+  if (body.length === 0) return isOptional ? undefined : NO_BODY;
   if (!isUtf8(body)) return NOT_UTF8;
   // RFC 8259 8.1 lets a parser ignore one byte order mark.
   const text = body.toString().replace(/^\ufeff/, "");

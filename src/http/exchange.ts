@@ -146,8 +146,9 @@ export class Exchange implements Pending {
 
   /** The client is gone: cancels the work that is done for it. */
   abandon(): void {
+    const { onGone } = this.context;
+    if (onGone !== undefined) this.onEnd(onGone);
     this.end(null);
-    this.context.onGone?.();
     this.#abortController().abort();
   }
 

@@ -3,7 +3,14 @@ import { Readable } from "node:stream";
 
 import { readParameters } from "../models/parameters.ts";
 import { Problems } from "../models/problems.ts";
-import { type BodyLimits, checkBodyFields, checkBodyMemory, parseBody, readBody } from "./body.ts";
+import {
+  type BodyLimits,
+  checkBodyFields,
+  checkBodyMemory,
+  isBodyDue,
+  parseBody,
+  readBody,
+} from "./body.ts";
 import { MemoryBudget } from "./budget.ts";
 import type { Connections, ServerEvents } from "./connections.ts";
 import type { Exchange } from "./exchange.ts";
@@ -119,16 +126,12 @@ export class RequestFlow {
     const { route } = match;
     const rejection =
       verdict ??
-      this.#checkBody(exchange, route) ??
+      checkBodyFields(exchange.request, route, this.#bodyLimits.maxBytes) ??
       this.#checkLoad(exchange, route) ??
       askDependencies(route.dependencies, "admit", exchange.context);
     if (rejection) this.#respond(exchange, rejection);
-    else if (route.body === undefined) this.#handle(exchange, match, undefined);
-    else this.#readBody(exchange, match);
-  }
-
-  #checkBody({ request }: Exchange, { body }: Route): HttpError | undefined {
-    return body === undefined ? undefined : checkBodyFields(request, this.#bodyLimits.maxBytes);
+    else if (isBodyDue(exchange.request, route)) this.#readBody(exchange, match);
+    else this.#handle(exchange, match, undefined);
   }
 
   #checkLoad({ request }: Exchange, { body, limited }: Route): HttpError | undefined {
@@ -149,8 +152,9 @@ export class RequestFlow {
 
   #handleBody(exchange: Exchange, match: Match, bytes: Buffer): void {
     try {
-      const rejection = askDependencies(match.route.dependencies, "recheck", exchange.context);
-      const body = rejection ?? parseBody(bytes);
+      const { dependencies, body: model } = match.route;
+      const rejection = askDependencies(dependencies, "recheck", exchange.context);
+      const body = rejection ?? parseBody(bytes, model?.absent !== undefined);
       if (body instanceof HttpError) this.#respond(exchange, body);
       else this.#handle(exchange, match, body);
     } catch (error) {
@@ -161,11 +165,8 @@ export class RequestFlow {
   /** Calls the handler, unless its input has problems, and responds with its reply. */
   #handle(exchange: Exchange, match: Match, body: unknown): void {
     const input = readInput(match, exchange.query, body);
-    if (input instanceof HttpError) {
-      this.#respond(exchange, input);
-      return;
-    }
-    const reply = match.route.handler(input, exchange.context);
+    const isRejected = input instanceof HttpError;
+    const reply = isRejected ? input : match.route.handler(input, exchange.context);
     if (!(reply instanceof Promise)) {
       this.#respond(exchange, reply);
       return;
@@ -209,6 +210,8 @@ export class RequestFlow {
   }
 
   #respondToError(exchange: Exchange, error: unknown): void {
+    // The client is gone, so its work was canceled.
+    if (exchange.hasEnded && isAbort(error)) return;
     this.#respond(exchange, this.#toHttpError(exchange, error));
   }
 
@@ -218,6 +221,10 @@ export class RequestFlow {
     this.#events.error(error, exchange.requestId);
     return INTERNAL_SERVER_ERROR;
   }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }
 
 /** Destroys the body of a reply that is not sent, if it is a stream. */
@@ -237,7 +244,8 @@ function readInput(match: Match, query: string, body: unknown): InputRecord | Ht
   const problems = new Problems();
   const input: InputRecord = {};
   readParameters(parameters, texts, query, input, problems);
-  if (route.body !== undefined) input["body"] = route.body.check(body, ["body"], problems);
+  if (body !== undefined) input["body"] = route.body?.check(body, ["body"], problems);
+  else if (route.body !== undefined) input["body"] = route.body.absent?.value;
   return problems.isEmpty ? input : new HttpError(422, problems.list);
 }
 

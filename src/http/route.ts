@@ -16,7 +16,7 @@ export interface Context {
   readonly signal: AbortSignal;
   /**
    * Called when `signal` would abort. It is the cheap alternative: a signal may cost as much as the
-   * rest of a request.
+   * rest of a request. What it throws is logged.
    */
   onGone: (() => void) | undefined;
   /**

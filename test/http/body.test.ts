@@ -4,12 +4,13 @@ import { test } from "node:test";
 
 import { checkBodyFields, parseBody } from "../../src/http/body.ts";
 import { HttpError } from "../../src/http/reply.ts";
+import { echo } from "../support/server.ts";
 
 const LIMIT = 100;
 
 /** The rejection of a request with these header fields, which is all that is looked at. */
 function check(headers: Readonly<Record<string, string>>): HttpError | undefined {
-  return checkBodyFields({ headers } as unknown as IncomingMessage, LIMIT);
+  return checkBodyFields({ headers } as unknown as IncomingMessage, echo, LIMIT);
 }
 
 /** The rejection of a body of any JSON. */

@@ -11,6 +11,7 @@ import { HttpError, json } from "../../src/http/reply.ts";
 import { route } from "../../src/http/route.ts";
 import { createRouter } from "../../src/http/router.ts";
 import { isJson } from "../support/json.ts";
+import { echo } from "../support/server.ts";
 
 /*
  * Each test tries every character up to U+0180 in one place, and compares those that are accepted
@@ -64,7 +65,7 @@ for (const [place, before, after, set] of HOSTS) {
 
 function isJsonType(type: string): boolean {
   const headers = { "content-type": type, "content-length": "1" };
-  return checkBodyFields({ headers } as unknown as IncomingMessage, 10) === undefined;
+  return checkBodyFields({ headers } as unknown as IncomingMessage, echo, 10) === undefined;
 }
 
 const TYPES: readonly (readonly [place: string, before: string, after: string, set: string])[] = [
