@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createGuard, type Keyring } from "./auth/security.ts";
 import { openApiDocument } from "./docs/openapi.ts";
 import type { Route } from "./http/route.ts";
+import { checkTable } from "./http/table.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoute } from "./routes/health.ts";
 import { type MetricsReader, metricsRoute } from "./routes/metrics.ts";
@@ -39,7 +40,8 @@ export function createRoutes(options: AppOptions): Route[] {
 
 /**
  * The text of `docs/openapi.json`, as the routes declare it. `npm run openapi` writes it. Throws an
- * Error that names the route if a declaration has no place in a document.
+ * Error that names the route if the table holds a mistake, or a declaration has no place in a
+ * document.
  */
 export function openApiText(): string {
   const routes = createRoutes({
@@ -48,6 +50,7 @@ export function openApiText(): string {
     processDelayMs: 0,
     docs: false,
   });
+  checkTable(routes);
   return `${JSON.stringify(openApiDocument(routes), null, 2)}\n`;
 }
 

@@ -44,16 +44,21 @@ export function eventLine(level: LineLevel, event: string, fields: object): stri
   return redact(escapeJson(json)).slice(1);
 }
 
-/** What was thrown, as text for an event: the stack of an Error. Never throws itself. */
+/**
+ * What was thrown, as text for an event: the stack of an Error. Of another object only that it is
+ * none is said, since it may hold anything, such as a body. Never throws itself.
+ */
 export function describeError(error: unknown): string {
   try {
-    const text = error instanceof Error ? error.stack : error;
-    return String(text).slice(0, MAX_STACK_LENGTH);
+    if (error instanceof Error) return String(error.stack).slice(0, MAX_STACK_LENGTH);
+    if (typeof error === "object" && error !== null) return NO_ERROR;
+    return String(error).slice(0, MAX_STACK_LENGTH);
   } catch {
     return "an error that has no text";
   }
 }
 
+const NO_ERROR = "what was thrown is an object, not an Error: throw an Error or an HttpError";
 const MAX_STACK_LENGTH = 16_384;
 const MAX_PATH_LENGTH = 256;
 

@@ -287,6 +287,7 @@ describe("what was thrown is described:", () => {
       throw new Error("no text");
     },
   };
+  const NO_ERROR = "what was thrown is an object, not an Error: throw an Error or an HttpError";
   const odd: readonly [name: string, thrown: unknown, text: string][] = [
     ["a text", "just text", "just text"],
     ["undefined", undefined, "undefined"],
@@ -294,8 +295,9 @@ describe("what was thrown is described:", () => {
     ["a number", 1n, "1"],
     ["a symbol", Symbol("s"), "Symbol(s)"],
     ["an Error without a stack", Object.assign(new Error("x"), { stack: undefined }), "undefined"],
-    ["an object without a prototype", Object.create(null), "an error that has no text"],
-    ["an object that has no text", failing, "an error that has no text"],
+    ["an object", { detail: "svk_secret" }, NO_ERROR],
+    ["an object without a prototype", Object.create(null), NO_ERROR],
+    ["an object that has no text", failing, NO_ERROR],
     ["a revoked proxy", revoked.proxy, "an error that has no text"],
     [
       "an Error whose stack throws",

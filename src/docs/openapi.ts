@@ -28,9 +28,11 @@ export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
   });
   const listed = routes.filter(({ includeInSchema }) => includeInSchema);
   const paths: Record<string, Record<string, JsonObject>> = {};
+  const ids = new Set<string>();
   for (const route of listed) {
     const { method, path } = route;
     try {
+      addOnce(ids, operationIdOf(route));
       const operations = (paths[path] ??= {});
       operations[method.toLowerCase()] = operationOf(route, components);
     } catch (error) {
@@ -66,6 +68,11 @@ function operationIdOf({ method, path }: Route): string {
   return `${groupOf(path)}${path}_${method.toLowerCase()}`.replace(/\W/g, "_");
 }
 
+function addOnce(ids: Set<string>, id: string): void {
+  if (ids.has(id)) throw new Error(`another route has its operationId, ${id}: rename a segment`);
+  ids.add(id);
+}
+
 /** The first segment of a path that is no parameter. */
 function groupOf(path: string): string {
   return path.split("/").find((segment) => /^[^{]/.test(segment)) ?? "root";
@@ -78,10 +85,7 @@ function tagsOf({ path, tags }: Route): readonly string[] {
 /** The tags of all operations, by name. */
 function describedTags(routes: readonly Route[]): JsonObject[] {
   const names = new Set(routes.flatMap(tagsOf));
-  return [...names].sort().map((name) => {
-    const description = memberOf(TAGS, name, "TAGS");
-    return { name, description };
-  });
+  return [...names].sort().map((name) => ({ name, description: memberOf(TAGS, name, "TAGS") }));
 }
 
 /** Every guard must let a request pass, so one requirement names all schemes. */

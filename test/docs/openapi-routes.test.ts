@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { asObject, type JsonObject, operationsOf } from "../../src/docs/document.ts";
 import { openApiDocument } from "../../src/docs/openapi.ts";
-import { json } from "../../src/http/reply.ts";
+import { json, type Reply } from "../../src/http/reply.ts";
 import {
   type Dependency,
   type ResponseDeclaration,
@@ -49,6 +49,18 @@ describe("the operation of a route", () => {
     assert.equal(operationId, "process__a__process_health_get");
     assert.throws(() => operationOf({ path: "/{a}" }), /add root to TAGS/);
     assert.throws(() => operationOf({ path: "/" }), /add root to TAGS/);
+  });
+
+  test("has an operationId of its own", () => {
+    const handler = (): Reply => json(200, null);
+    const routes = ["/process/a_b", "/process/a-b"].map((path) => {
+      return route({ method: "GET", path, handler });
+    });
+    assert.throws(() => openApiDocument(routes), {
+      message:
+        "GET /process/a-b: another route has its operationId, " +
+        "process_process_a_b_get: rename a segment",
+    });
   });
 
   test("lists the statuses that its kind of route can have", () => {

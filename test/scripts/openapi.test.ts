@@ -23,6 +23,18 @@ describe("npm run openapi", { skip: needsCompiler }, () => {
     assert.equal(readFileSync(path, "utf8"), committed);
   });
 
+  test("leaves the document as it is if the table holds a mistake, and names both routes", () => {
+    const app = join(clone.directory, "src/app.ts");
+    const text = readFileSync(app, "utf8");
+    const line = "    healthRoute(options.isDraining),\n";
+    writeFileSync(app, text.replace(line, line + line));
+    const { status, stderr } = run(clone, ["npm", "run", "--silent", "openapi"]);
+    writeFileSync(app, text);
+    assert.equal(status, 1);
+    assert.match(stderr, /routes\[2\] GET \/health: the same method and path as routes\[1\] /);
+    assert.equal(readFileSync(path, "utf8"), committed);
+  });
+
   test("leaves the document as it is if a route has no place in it, and names the route", () => {
     const route = join(clone.directory, "src/routes/health.ts");
     writeFileSync(route, readFileSync(route, "utf8").replace('"HealthModel"', '"Health model"'));
