@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { empty, HttpError, json, type Reply, text } from "../../src/http/reply.ts";
 import { type Dependency, type Responses, route } from "../../src/http/route.ts";
-import { integer, object, optional, string } from "../../src/models/model.ts";
+import { array, integer, object, optional, string } from "../../src/models/model.ts";
 import { statusOf } from "./client.ts";
 import { undeclared, watchResponses } from "./declared.ts";
 import { get } from "./requests.ts";
@@ -14,8 +14,9 @@ const RESPONSES: Responses = {
   201: {
     description: "b",
     body: object({}),
-    headers: { Location: string(), "X-A": optional(string()) },
+    headers: { Location: string(), "X-A": optional(string()), "X-B": optional(integer()) },
   },
+  207: { description: "g", body: array(object({ a: integer() })) },
   204: { description: "c" },
   203: { description: "f", type: "text/plain", body: string({ maxLength: 2 }) },
   206: { description: "d", type: "text/csv" },
@@ -24,14 +25,25 @@ const RESPONSES: Responses = {
 
 describe("a response is as its route declares it:", () => {
   const rows: readonly (readonly [name: string, reply: Reply, problems: string[]])[] = [
-    ["JSON of the model", json(200, { a: 1, more: 2 }), []],
+    ["JSON of the model", json(200, { a: 1 }), []],
+    ["a member too many", json(200, { a: 1, more: 2 }), ["200: body.more is not declared"]],
+    [
+      "a member too many within a list",
+      json(207, [{ a: 1 }, { a: 1, password: "x" }]),
+      ["207: body.1.password is not declared"],
+    ],
     ["JSON that is not", json(200, { a: "1" }), ["200: body.a: Input should be a valid integer"]],
     [
       "text instead of JSON",
       text(200, "text/plain", "1"),
       ["200: the type is text/plain, not application/json"],
     ],
-    ["a header field", json(201, {}, ["location", "/x"]), []],
+    ["a header field", json(201, {}, ["location", "/x", "X-B", "1"]), []],
+    [
+      "a header field of another type",
+      json(201, {}, ["Location", "/x", "X-B", "soon"]),
+      ["201: X-B: Input should be a valid integer, unable to parse string as an integer"],
+    ],
     ["no header field", json(201, {}, ["X-A", "Location"]), ["201: Location is missing"]],
     ["nothing", empty(), []],
     [
@@ -108,6 +120,29 @@ describe("watched routes", () => {
   test("that declare nothing may respond as they like", async () => {
     assert.deepEqual(await noted({ responses: {}, handler: () => teapot }), []);
   });
+});
+
+test("a header field that is added to whatever the response is counts", async (t) => {
+  const responses = {
+    200: { description: "a", body: string(), headers: { "X-Total": integer() } },
+  };
+  const path = "/a";
+  const handler = (): Reply => json(200, "a");
+  const inDependency: Dependency = (context) => context.addHeader("X-Total", "1");
+  const { port } = await serveFor(t, [
+    route({ method: "GET", path, responses, dependencies: [inDependency], handler }),
+    route({
+      method: "PUT",
+      path,
+      responses,
+      handler: (_input, context) => {
+        context.addHeader("X-Total", "2");
+        return handler();
+      },
+    }),
+  ]);
+  assert.equal(await statusOf(port, get(path)), 200);
+  assert.equal(await statusOf(port, get(path).replace("GET", "PUT")), 200);
 });
 
 test("serving routes that do not respond as they declare is an error at the end", async () => {
