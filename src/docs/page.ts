@@ -57,12 +57,12 @@ ${links}${shared}<a href="#schemas">Schemas</a>
 
 function introduction(document: OpenApiDocument): Html {
   const { title, version, description } = asObject(document["info"]);
-  const header = keyHeader(document);
+  const headers = keyHeaders(document);
   return html`<section><div>
 <h1>${title} <small>${version}</small></h1>
 <p>${description}
 ${authentication(document)}</div>
-${header === undefined ? undefined : keyForm(header)}
+${headers.length > 0 && keyForm(headers.join(" or "))}
 </section>`;
 }
 
@@ -77,10 +77,12 @@ function authentication({ components }: OpenApiDocument): Html {
 ${paragraphs}`;
 }
 
-/** The name of the header field that carries the key; undefined if there is no such scheme. */
-function keyHeader(document: OpenApiDocument): unknown {
-  const schemes = valuesOf(asObject(document["components"])["securitySchemes"]);
-  return schemes.find((scheme) => scheme["in"] === "header")?.["name"];
+/** The header fields that carry a key, by the schemes with these names, or by all. */
+function keyHeaders(document: OpenApiDocument, names?: readonly string[]): unknown[] {
+  const schemes = entriesOf(asObject(document["components"])["securitySchemes"]);
+  return schemes
+    .filter(([id, scheme]) => scheme["in"] === "header" && (names?.includes(id) ?? true))
+    .map(([, { name }]) => name);
 }
 
 function operationSection(
@@ -90,7 +92,7 @@ function operationSection(
 ): Html {
   const { method, path, summary, description, security } = operation;
   const schemes = valuesOf(security).flatMap(Object.keys);
-  const header = schemes.length > 0 ? keyHeader(document) : undefined;
+  const [header] = keyHeaders(document, schemes);
   const title = summary === undefined ? undefined : html`<strong>${summary}.</strong> `;
   return html`<section id="${method}${path}"><div>
 <h2><b>${method}</b> <code>${path}</code></h2>

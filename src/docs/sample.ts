@@ -40,7 +40,7 @@ export function listedValues(schema: JsonObject): unknown[] {
 }
 
 /** Deeper objects and lists are left empty, so schemas that contain themselves come to an end. */
-const MAX_DEPTH = 4;
+const MAX_DEPTH = 8;
 
 /** A text of each format that models have. */
 const FORMATS: Readonly<Record<string, string>> = {

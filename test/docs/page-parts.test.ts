@@ -39,6 +39,7 @@ describe("the section of an operation", () => {
     const rows: readonly (readonly [security: unknown, names: string, header: string])[] = [
       [[{ Key: [], Token: [] }], "Key, Token", "X-Key"],
       [[{ Key: [] }], "Key", "X-Key"],
+      [[{ Token: [] }], "Token", "Token"],
       [[], "none", ""],
       [undefined, "none", ""],
     ];
@@ -46,6 +47,20 @@ describe("the section of an operation", () => {
       const page = pageOf({ security });
       assertIncludes(page, `<p>Security: ${names}</div>`);
       assertIncludes(page, `data-header="${header}"`);
+    }
+  });
+
+  test("asks for a key by the header fields of all schemes, if there are any", () => {
+    const query = { type: "apiKey", in: "query", name: "key" };
+    const rows: readonly (readonly [schemes: JsonObject, label: string | undefined])[] = [
+      [{ Key: KEY }, "X-Key"],
+      [{ Query: query, Token: TOKEN, Key: KEY }, "Token or X-Key"],
+      [{ Query: query }, undefined],
+      [{}, undefined],
+    ];
+    for (const [schemes, label] of rows) {
+      const page = pageOf({}, { securitySchemes: schemes });
+      assert.equal(/<label>(.*) <input id="key"/.exec(page)?.[1], label);
     }
   });
 

@@ -59,7 +59,7 @@ describe("the docs page shows of the document", () => {
       assertIncludes(section, `<h2><b>${method}</b> <code>${path}</code></h2>`);
       assertIncludes(section, `<strong>${summary}.</strong> ${description}`);
       const names = valuesOf(security).flatMap(Object.keys);
-      assertIncludes(section, `<p>Security: ${names.length > 0 ? names : "none"}</div>`);
+      assertIncludes(section, `<p>Security: ${names.join(", ") || "none"}</div>`);
     });
 
     test(`${method} ${path} with each response that callers handle`, () => {
@@ -156,7 +156,7 @@ describe("the docs page and its files", () => {
   test("have relative addresses only, which work below any prefix", () => {
     const matches = [...page.matchAll(/\b(?:href|src|action)="([^"]*)"/g)];
     assert.ok(matches.length > 10);
-    const relative = /^(#[\w/{}]+|docs\/(docs\.css|docs\.js|icon\.svg)|openapi\.json)$/;
+    const relative = /^(#[\w/{}.~-]+|docs\/(docs\.css|docs\.js|icon\.svg)|openapi\.json)$/;
     for (const [, address = ""] of matches) assert.match(address, relative);
     for (const text of [read("docs.css"), read("docs.js")]) {
       assert.doesNotMatch(text, /https?:|\burl\(|@import|import\(/);
@@ -289,18 +289,20 @@ describe("the docs page of another document", () => {
 
 /** The document without endpoints that have been added: a page may grow with them. */
 function firstDocument(): OpenApiDocument {
-  const paths = asObject(document["paths"]);
-  const components = asObject(document["components"]);
-  const schemas = asObject(components["schemas"]);
-  return {
-    ...document,
-    paths: { "/process": paths["/process"], "/health": paths["/health"] },
-    components: { ...components, schemas: pick(schemas, /^(?:Process|Health|HTTP|Validation)/) },
-  };
+  const { "/process": task, "/health": health } = asObject(document["paths"]);
+  const paths = { "/process": task, "/health": health };
+  const components = Object.entries(asObject(document["components"])).map(([group, members]) => {
+    return [group, usedMembers(group, asObject(members), JSON.stringify([paths, members]))];
+  });
+  return { ...document, paths, components: Object.fromEntries(components) as JsonObject };
 }
 
-function pick(object: JsonObject, names: RegExp): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => names.test(name)));
+/** The members of a group of components that a text refers to, or names as security schemes. */
+function usedMembers(group: string, members: JsonObject, text: string): JsonObject {
+  const used = Object.entries(members).filter(([name]) => {
+    return text.includes(`"#/components/${group}/${name}"`) || text.includes(`{"${name}":[]}`);
+  });
+  return Object.fromEntries(used);
 }
 
 /** Documents in which one or several members are `value`. */
