@@ -14,7 +14,10 @@ import * as rules from "./conventions/rules.ts";
 import { scan } from "./conventions/scan.ts";
 import { root } from "./support/root.ts";
 
-/** Each file imports only what stands before it. Files in routes/ do not import each other. */
+/**
+ * Each file imports only what stands before it. Files in routes/ do not import each other. work/ is
+ * for what routes of one's own share: its files may.
+ */
 const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["models", "problems base formats string number object array choice model paths parameters"],
   [
@@ -26,10 +29,11 @@ const LAYOUT: readonly (readonly [folder: string, names: string])[] = [
   ["auth", "key-index keys limits security"],
   [
     "config",
-    "file dotenv reader host trusted-proxies env-file named-file expiry result key-options",
+    "file dotenv reader numbers host trusted-proxies env-file named-file expiry result key-options",
   ],
   ["config", "plaintext-key keys-file keygen key-sources certificates tls-context tls settings"],
   ["docs", "html document schema sample form page base components openapi"],
+  ["work", "**"],
   ["routes", "*"],
   [".", "app"],
   [
@@ -100,7 +104,10 @@ const NODE_IMPORTS: Readonly<Record<string, object>> = {
   "src/main.ts": {},
 };
 
-/** What a route may import from Node: nothing that listens, opens files, or starts processes. */
+/** Where endpoints are, and what they share. */
+const ENDPOINTS = ["src/routes/", "src/work/"];
+
+/** What they may import from Node: nothing that listens, opens files, or starts processes. */
 const NODE_MODULES_FOR_ROUTES = [
   "node:buffer",
   "node:crypto",
@@ -161,7 +168,9 @@ const scripts = readSources("src/", ".js");
 describe("the source", () => {
   test("imports only from Node and from what stands before it in the layout", () => {
     const order = LAYOUT.flatMap(([folder, names]) =>
-      names.split(" ").map((name) => posix.join("src", folder, name === "*" ? "*" : `${name}.ts`)),
+      names
+        .split(" ")
+        .map((name) => posix.join("src", folder, name.startsWith("*") ? name : `${name}.ts`)),
     );
     assert.deepEqual(rules.wrongImports(sources, order), []);
   });
@@ -177,8 +186,9 @@ describe("the source", () => {
     });
   }
 
-  test("takes from Node in routes what can neither listen nor reach files", () => {
-    const imports = Object.entries(rules.nodeImports(below(sources, "src/routes/")));
+  test("takes from Node for endpoints what can neither listen nor reach files", () => {
+    const files = ENDPOINTS.flatMap((place) => [...below(sources, place)]);
+    const imports = Object.entries(rules.nodeImports(new Map(files)));
     const others = imports
       .filter(([module]) => !NODE_MODULES_FOR_ROUTES.includes(module))
       .flatMap(([module, names]) => names.map((name) => `${module} ${name}`));
@@ -189,7 +199,7 @@ describe("the source", () => {
   });
 
   test("takes something from Node only where these lists say so", () => {
-    const places = [...Object.keys(NODE_IMPORTS), "src/routes/"];
+    const places = [...Object.keys(NODE_IMPORTS), ...ENDPOINTS];
     const others = [...sources.keys()].filter(
       (path) => !places.some((place) => path.startsWith(place)),
     );
@@ -221,7 +231,7 @@ describe("the source", () => {
 
   test("opens no connection, but that a route may fetch", () => {
     const others = rules.globalUse(["WebSocket", "EventSource", "XMLHttpRequest"]);
-    assert.deepEqual(rules.uses(sources, rules.globalUse(["fetch"]), ["src/routes/"]), []);
+    assert.deepEqual(rules.uses(sources, rules.globalUse(["fetch"]), ENDPOINTS), []);
     assert.deepEqual(rules.uses(sources, others), []);
   });
 

@@ -1,11 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 
-import {
-  MAX_DELAY_MS,
-  type SandboxGrants,
-  type Secrets,
-  type Settings,
-} from "../config/settings.ts";
+import { MAX_DELAY_MS } from "../config/numbers.ts";
+import type { SandboxGrants, Secrets, Settings } from "../config/settings.ts";
 import type { Log } from "../log.ts";
 import { exitWithMessage, Failure } from "./exit.ts";
 import type { Instance } from "./instance.ts";

@@ -8,7 +8,7 @@ function sample(text: string, path = "b.ts"): rules.Sources {
   return new Map([[path, scan(text)]]);
 }
 
-const ORDER = ["a.ts", "b.ts", "c.ts", "d/*"];
+const ORDER = ["a.ts", "b.ts", "c.ts", "d/*", "w/**", "z.ts"];
 
 /** Problems of an import in b.ts; those of files that are not there are left out. */
 function importProblems(text: string, path = "b.ts"): string[] {
@@ -35,6 +35,11 @@ describe("one problem each:", () => {
     ["an import at run time", importProblems('await import("./a.ts");')],
     ["an import in an expression", importProblems("const a = f(import(name));")],
     ["a module found at run time", importProblems("import.meta.resolve(name);")],
+    ["an import of a later folder", importProblems('import { y } from "./w/x/y.ts";')],
+    [
+      "an import of what stands behind a tree",
+      importProblems('import { z } from "../z.ts";', "w/v.ts"),
+    ],
     ["a file that the order lacks", importProblems("", "x.ts")],
     ["a file that only the order has", rules.wrongImports(new Map(), ["a.ts"])],
     ["a folder that only the order has", rules.wrongImports(new Map(), ["d/*"])],
@@ -58,6 +63,9 @@ describe("no problem:", () => {
   const right: readonly [name: string, problems: string[]][] = [
     ["an earlier file", importProblems('import { a } from "./a.ts";')],
     ["a folder before", importProblems('import { b } from "../b.ts";', "d/e.ts")],
+    ["a file of the same tree", importProblems('import { y } from "./x/y.ts";', "w/v.ts")],
+    ["a file above in the same tree", importProblems('import { v } from "../v.ts";', "w/x/y.ts")],
+    ["a tree that is not there", rules.wrongImports(new Map(), ["w/**"])],
     ["a module of Node", importProblems('import { a } from "node:timers/promises";')],
     ["the URL of the file", importProblems("const a = import.meta.url;")],
     ["a string like an import", importProblems('const a = "import x from y";\nf("from", "x");')],

@@ -27,13 +27,13 @@ interface Declaration {
 }
 
 /**
- * Imports that go the wrong way. `order` lists files and folders ("src/routes/*"): a file may
- * import what stands before it, and modules of Node. Files in a listed folder may not import each
- * other. Files and entries of `order` that do not match are problems, too.
+ * Imports that go the wrong way. `order` lists files and folders: a file may import what stands
+ * before it, and modules of Node. Files in a folder such as "src/routes/*" may not import each
+ * other. Those in a folder such as "src/work/**", and below it, may; it need not exist. Files and
+ * other entries of `order` that do not match are problems, too.
  */
 export function wrongImports(sources: Sources, order: readonly string[]): string[] {
-  const positionOf = (path: string): number =>
-    order.findIndex((entry) => entry === path || entry === `${posix.dirname(path)}/*`);
+  const positionOf = (path: string): number => order.findIndex((entry) => isOf(entry, path));
   const isUsed = order.map(() => false);
   const problems: string[] = [];
   for (const [path, source] of sources) {
@@ -42,16 +42,29 @@ export function wrongImports(sources: Sources, order: readonly string[]): string
     if (position === -1) problems.push(`${path}: not in the order`);
     for (const { line, specifier } of importsOf(source)) {
       const target = positionOf(posix.join(posix.dirname(path), specifier));
-      const isEarlier = specifier.startsWith(".") && target !== -1 && target < position;
-      if (!isEarlier && !isOfNode(specifier))
+      const isEarlier = target < position || (target === position && isOwnTree(order[position]));
+      const isAllowed = specifier.startsWith(".") && target !== -1 && isEarlier;
+      if (!isAllowed && !isOfNode(specifier))
         problems.push(`${path}:${line}: imports ${specifier}`);
     }
   }
   return [
     ...problems,
     ...uses(sources, isOtherImport),
-    ...order.filter((_, index) => isUsed[index] === false).map((entry) => `${entry}: no such file`),
+    ...order
+      .filter((entry, index) => isUsed[index] === false && !isOwnTree(entry))
+      .map((entry) => `${entry}: no such file`),
   ];
+}
+
+function isOf(entry: string, path: string): boolean {
+  if (isOwnTree(entry)) return path.startsWith(entry.slice(0, -2));
+  return entry === path || entry === `${posix.dirname(path)}/*`;
+}
+
+/** Whether an entry of an order is a folder with all that is below it. */
+function isOwnTree(entry = ""): boolean {
+  return entry.endsWith("/**");
 }
 
 /** Relative specifiers without the extension under which Node finds the file from source. */

@@ -93,7 +93,7 @@ test("the main variant of a schema is not null, and keeps what the schema says i
   assert.deepEqual(mainVariant(document, schema), { type: "string", default: "b", title: "A" });
 });
 
-test("the main variant is at most eight variants deep, and the schema itself if it has none", () => {
+test("the main variant is at most eight deep, and the schema itself if it has none", () => {
   const within = (schema: object, depth: number): object =>
     depth === 0 ? schema : { anyOf: [within(schema, depth - 1)] };
   const text = { type: "string" };

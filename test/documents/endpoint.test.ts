@@ -10,9 +10,9 @@ import { type Block, readDocument } from "../support/documents.ts";
 import { tempDirectory } from "../support/temp.ts";
 
 /**
- * Tests of commands would run this one. Those of parts have routes of their own, or none. Attackers,
- * balancers, most of what a browser does, and the scripts that start the service, or watch its
- * files, do not see a new endpoint.
+ * Tests of commands would run this one. Those of parts have routes of their own, or none.
+ * Attackers, balancers, most of what a browser does, and the scripts that start the service, or
+ * watch its files, do not see a new endpoint.
  */
 const LEFT_OUT = [
   "test/documents/commands.test.ts",
