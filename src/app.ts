@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { createGuard, type Keyring } from "./auth/security.ts";
 import { openApiDocument } from "./docs/openapi.ts";
 import type { Route } from "./http/route.ts";
-import { checkTable } from "./http/table.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoute } from "./routes/health.ts";
 import { type MetricsReader, metricsRoute } from "./routes/metrics.ts";
@@ -50,7 +49,6 @@ export function openApiText(): string {
     processDelayMs: 0,
     docs: false,
   });
-  checkTable(routes);
   return `${JSON.stringify(openApiDocument(routes), null, 2)}\n`;
 }
 

@@ -1,4 +1,5 @@
 import type { Dependency, ResponseDeclaration, Responses, Route } from "../http/route.ts";
+import { checkTable } from "../http/table.ts";
 import type { Members, Model } from "../models/model.ts";
 import { type Parameter, sortParameters } from "../models/parameters.ts";
 import { Problems } from "../models/problems.ts";
@@ -18,9 +19,11 @@ import { sampleOf } from "./sample.ts";
  * each according to its kind. The names of operations are FastAPI's. Members that are undefined are
  * not written.
  *
- * Throws an Error that names the route and the remedy if a declaration has no place in a document.
+ * Throws an Error that names the route and the remedy if the table holds a mistake, or if a
+ * declaration has no place in a document.
  */
 export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
+  checkTable(routes);
   const components = new Components({
     schemas: SCHEMAS,
     headers: HEADERS,

@@ -191,9 +191,14 @@ describe("a declaration that has no place in a document", () => {
     ["an inherited name as a tag", { tags: ["constructor"] }, /add constructor to TAGS/],
     ["an unknown scheme", { dependencies: [schemed] }, /GET \/process: add Other to SECURITY_SC/],
     ["a method that OpenAPI lacks", { method: "SEARCH" }, /SEARCH \/process: .*includeInSchema/],
-    ["a title with a blank", { body: titled("A b") }, /the title "A b" must be /],
-    ["an empty title", { body: titled("") }, /the title "" must be /],
-    ["the title of an error", { body: titled("HTTPError") }, /two models have the title HTTPError/],
+    ["a title with a blank", { method: "PUT", body: titled("A b") }, /the title "A b" must be /],
+    ["an empty title", { method: "PUT", body: titled("") }, /the title "" must be /],
+    [
+      "the title of an error",
+      { method: "PUT", body: titled("HTTPError") },
+      /two models have the title HTTPError/,
+    ],
+    ["a mistake in the table", { method: "get" }, /routes\[0\] get \/process: the method must be /],
     [
       "an example that is not valid",
       { responses: { 200: { description: "", body: integer(), example: "x" } } },

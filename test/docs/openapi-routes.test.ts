@@ -44,10 +44,11 @@ describe("the operation of a route", () => {
   }
 
   test("belongs to the first segment that is no parameter, else to root", () => {
-    const { operationId, tags } = operationOf({ path: "/{a}/process/health" });
+    const parameters = { a: string() };
+    const { operationId, tags } = operationOf({ path: "/{a}/process/health", parameters });
     assert.deepEqual(tags, ["process"]);
     assert.equal(operationId, "process__a__process_health_get");
-    assert.throws(() => operationOf({ path: "/{a}" }), /add root to TAGS/);
+    assert.throws(() => operationOf({ path: "/{a}", parameters }), /add root to TAGS/);
     assert.throws(() => operationOf({ path: "/" }), /add root to TAGS/);
   });
 
@@ -68,7 +69,7 @@ describe("the operation of a route", () => {
     const rows: readonly (readonly [members: Partial<Route>, further: readonly string[]])[] = [
       [{ limited: false }, []],
       [{}, ["503"]],
-      [{ path: "/process/{a}", limited: false }, ["404"]],
+      [{ path: "/process/{a}", parameters: { a: string() }, limited: false }, ["404", "422"]],
       [{ parameters: { a: string() }, limited: false }, ["422"]],
       // Its body takes memory, whether or not it counts as in flight.
       [{ method: "POST", body: string(), limited: false }, ["413", "415", "422", "503"]],

@@ -29,6 +29,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "config/keys-file": "key-options",
   "config/reader": "settings",
   "config/result": "keys-file",
+  "config/numbers": "settings",
   "config/settings": "tls host",
   "docs/base": "openapi",
   "docs/components": "openapi",
