@@ -77,8 +77,7 @@ class NameLimits {
     if (limit === "in_flight" || this.#rate === undefined) return TOO_MANY_AT_ONCE;
     const { count, periodMs } = this.#rate;
     const waitMs = ((1 - this.#tokens) * periodMs) / count;
-    const seconds = String(Math.ceil(waitMs / 1000));
-    return new HttpError(429, TOO_FAST, ["Retry-After", seconds]);
+    return new HttpError(429, TOO_FAST, ["Retry-After", String(Math.ceil(waitMs / 1000))]);
   }
 
   #refill({ count, periodMs }: Rate, now: number): void {

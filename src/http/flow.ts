@@ -165,8 +165,7 @@ export class RequestFlow {
   /** Calls the handler, unless its input has problems, and responds with its reply. */
   #handle(exchange: Exchange, match: Match, body: unknown): void {
     const input = readInput(match, exchange.query, body);
-    const isRejected = input instanceof HttpError;
-    const reply = isRejected ? input : match.route.handler(input, exchange.context);
+    const reply = input instanceof HttpError ? input : match.route.handler(input, exchange.context);
     if (!(reply instanceof Promise)) {
       this.#respond(exchange, reply);
       return;

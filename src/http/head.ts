@@ -97,8 +97,9 @@ const UNKNOWN_EXPECTATION = new HttpError(
   "Expectation Failed: the only Expect accepted is 100-continue",
 );
 
-// absolute-form = scheme "://" authority path-abempty [ "?" query ]
-const ORIGIN = /^https?:\/\/[^/?#]*/i;
+// absolute-form = scheme "://" authority path-abempty [ "?" query ], where the authority of http is
+// not empty (RFC 9110 4.2.1)
+const ORIGIN = /^https?:\/\/[^/?#]+/i;
 
 // Host = uri-host [ ":" port ] (RFC 9110 7.2): a bracketed IP literal, or a reg-name, which is not
 // empty for http.

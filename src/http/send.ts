@@ -24,8 +24,9 @@ export function send(
   fields.push(...exchange.addedFields);
   const length = body instanceof Readable ? undefined : Buffer.byteLength(body);
   if (length !== undefined && mayHaveContent(status)) fields.push("Content-Length", String(length));
-  const mustLinger = isRestUnknown(exchange) || isLongBodyUnread(exchange);
-  if (mustLinger || isLastResponse(exchange, isDraining)) fields.push("Connection", "close");
+  const isLast = isLastResponse(exchange, isDraining);
+  const mustLinger = isRestUnknown(exchange) || isBodyUnread(exchange, isLast);
+  if (mustLinger || isLast) fields.push("Connection", "close");
   response.writeHead(status, STATUS_CODES[status] ?? "", fields);
   if (mustLinger) {
     connection.closeAfterResponse();
@@ -105,10 +106,11 @@ function isRestUnknown({ isHeadValid, awaitsContinue, bodyError }: Exchange): bo
   return !isHeadValid || awaitsContinue || bodyError !== undefined;
 }
 
-function isLongBodyUnread({ request }: Exchange): boolean {
-  if (request.complete) return false;
+/** Whether a body is on its way that would reset the connection, or take long to drop. */
+function isBodyUnread({ request, response }: Exchange, isLast: boolean): boolean {
   const length = declaredLength(request);
-  return length === undefined || length > MAX_DRAINED_BYTES;
+  if (request.complete || length === 0) return false;
+  return isLast || !response.shouldKeepAlive || length === undefined || length > MAX_DRAINED_BYTES;
 }
 
 /** Writes the body in one write. */

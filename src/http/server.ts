@@ -103,8 +103,9 @@ function rejectOtherBytes(server: Server, connections: Connections, events: Serv
     socket.on("error", () => {});
     // From Node 26 on, `duplex` is another stream, which reads from the socket.
     duplex.on("error", () => {});
-    duplex.resume();
     const connection = connections.get(socket);
+    duplex.resume();
+    socket.on("data", () => connection?.stopReadingAtLimit());
     if (connection === undefined) socket.destroy();
     else rejectBytes(connection, events, NOT_HTTP);
   });

@@ -30,6 +30,23 @@ for (const [name, bytes, statuses] of [
   });
 }
 
+test("what follows CONNECT is read up to a limit", async (t) => {
+  const { port, server } = await serveFor(t, []);
+  const bytesRead = new Promise<number>((resolve) => {
+    server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
+  });
+  const client = await open(port, CONNECT, { allowHalfOpen: true });
+  await client.untilEnded();
+  const chunk = Buffer.alloc(65_536);
+  const sendMore = (): void => {
+    while (!client.closed && client.socket.write(chunk));
+  };
+  client.socket.on("drain", sendMore);
+  sendMore();
+  assert.ok((await bytesRead) < 8_388_608);
+  client.socket.destroy();
+});
+
 test("what follows CONNECT is read, so that its client is not reset", async (t) => {
   const { port, server } = await serveFor(t, []);
   const bytesRead = new Promise<number>((resolve) => {
