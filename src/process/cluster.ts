@@ -52,7 +52,7 @@ export class WorkerPool implements Instance {
   /** Called with the reason when a worker can't serve. Once all listen, that is logged instead. */
   #onStartFailure: ((failure: Failure) => void) | undefined;
   readonly #metrics = new PoolMetrics();
-  /** When workers died, in ms since the epoch. */
+  /** When workers died, as performance.now() has it. */
   #recentExits: readonly number[] = [];
   #isStopping = false;
 
@@ -138,8 +138,7 @@ export class WorkerPool implements Instance {
         this.#configure(worker);
         break;
       case "secrets_set":
-        this.#versions.set(worker, message.version);
-        this.#resolveReloads();
+        this.#acknowledge(worker, message.version);
         break;
       case "samples":
         // A report may arrive after the death of its worker.
@@ -152,6 +151,14 @@ export class WorkerPool implements Instance {
         this.#onFailure(worker, message.reason);
         break;
     }
+  }
+
+  /** An acknowledgement may arrive behind a later one, or after the death of its worker. */
+  #acknowledge(worker: Worker, version: number): void {
+    const known = this.#versions.get(worker);
+    if (known === undefined) return;
+    this.#versions.set(worker, Math.max(known, version));
+    this.#resolveReloads();
   }
 
   #configure(worker: Worker): void {
@@ -207,7 +214,7 @@ export class WorkerPool implements Instance {
     if (this.#isStopping) return;
     const { pid } = worker.process;
     this.#log.event("error", "worker_exited", { pid, code, signal });
-    const now = Date.now();
+    const now = performance.now();
     const recent = this.#recentExits.filter((time) => now - time < RECENT_MS);
     this.#recentExits = [...recent, now];
     if (this.#recentExits.length >= MAX_RECENT_EXITS) this.#giveUp("5 workers died within 10 s");

@@ -55,9 +55,17 @@ export function listen(
   });
 }
 
-/** Lets only the owner and the group of a Unix socket connect. Other hosts stay as they are. */
+/**
+ * Lets only the owner and the group of a Unix socket connect. Other hosts stay as they are, and so
+ * does a socket that someone has removed: no one can connect to it.
+ */
 export function restrictSocket(host: Host): void {
-  if (host.kind === "unix") chmodSync(host.path, SOCKET_MODE);
+  if (host.kind !== "unix") return;
+  try {
+    chmodSync(host.path, SOCKET_MODE);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+  }
 }
 
 function listenOptions(host: Host, port: number): ListenOptions & { readonly fd?: number } {

@@ -37,6 +37,7 @@ interface Pool {
 
 function startPool(t: TestContext, changes: Partial<Settings> = {}, grants = NO_GRANTS): Pool {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  t.mock.method(performance, "now", () => Date.now());
   const workers = useFakeWorkers(t);
   const emit = keepHandlers(t);
   const settings = { ...configurationOf(t, { WORKERS: "2" }).settings, ...changes };
@@ -241,6 +242,24 @@ describe("new secrets of a pool", () => {
     assert.equal(await isSettled(sets[1]), false);
     for (const worker of workers) worker.says({ type: "secrets_set", version: 3 });
     await sets[1];
+  });
+
+  test("count as acknowledged though an earlier acknowledgement comes later", async (t) => {
+    const { pool, workers } = await startListening(t);
+    const set = pool.setSecrets(NEW_SECRETS);
+    workers[0]?.says({ type: "secrets_set", version: 2 });
+    workers[0]?.says({ type: "secrets_set", version: 1 });
+    workers[1]?.says({ type: "secrets_set", version: 2 });
+    await set;
+  });
+
+  test("do not wait for a worker that acknowledges them after its death", async (t) => {
+    const { pool, workers } = await startListening(t);
+    workers[0]?.ends(1);
+    workers[0]?.says({ type: "secrets_set", version: 1 });
+    const set = pool.setSecrets(NEW_SECRETS);
+    workers[1]?.says({ type: "secrets_set", version: 2 });
+    await set;
   });
 
   test("are set without a worker that dies, and its successor starts with them", async (t) => {

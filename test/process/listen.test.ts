@@ -180,3 +180,9 @@ test("only the owner and the group of a Unix socket may connect", async (t) => {
   assert.equal(statSync(host.path).mode & 0o777, 0o660);
   restrictSocket(LOCAL);
 });
+
+test("a Unix socket that someone has removed is no mistake, any other failure is", (t) => {
+  restrictSocket({ kind: "unix", path: socketPath(t) });
+  const path = join(tempDirectory(t, { file: "" }), "file/s");
+  assert.throws(() => restrictSocket({ kind: "unix", path }), { code: "ENOTDIR" });
+});
