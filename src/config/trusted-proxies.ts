@@ -11,6 +11,9 @@ const RULE =
 const MAPPED = new BlockList();
 MAPPED.addSubnet("::ffff:0:0", 96, "ipv6");
 
+/** One of them: a range that holds it holds every IPv4 address, which BlockList takes for it. */
+const ONE_MAPPED = "::ffff:0:0";
+
 /** Reads TRUSTED_PROXIES: whose X-Forwarded-For is believed. Blanks may stand around commas. */
 export function readTrustedProxies(reader: SettingsReader): readonly string[] {
   return readValue(reader, {
@@ -37,5 +40,12 @@ function isProxy(text: string): boolean {
   // 0 without a prefix.
   const bits = Number(prefix);
   if (isIPv4(address)) return bits <= 32;
-  return isIPv6(address) && bits <= 128 && !MAPPED.check(address, "ipv6");
+  if (!isIPv6(address) || bits > 128 || MAPPED.check(address, "ipv6")) return false;
+  return bits === 0 || !holdsMapped(address, bits);
+}
+
+function holdsMapped(address: string, bits: number): boolean {
+  const range = new BlockList();
+  range.addSubnet(address, bits, "ipv6");
+  return range.check(ONE_MAPPED, "ipv6");
 }
