@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { open } from "../support/client.ts";
-import { lines } from "../support/requests.ts";
+import { get, lines } from "../support/requests.ts";
 import { echo, serveFor } from "../support/server.ts";
 
 const LENGTH = 60_000;
@@ -42,3 +42,19 @@ describe("a body that goes on after the last response of its connection is read:
     });
   }
 });
+
+test(
+  "a connection closes at once after a request without a body",
+  { timeout: 60_000 },
+  async (t) => {
+    // Lingering would end with a timer, which never fires here.
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { port, server } = await serveFor(t, [echo]);
+    const closed = new Promise((resolve) => {
+      server.on("connection", (socket) => socket.on("close", resolve));
+    });
+    const client = await open(port, get("/none", ["Connection: close"]), { allowHalfOpen: true });
+    await closed;
+    client.socket.destroy();
+  },
+);

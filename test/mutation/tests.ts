@@ -11,7 +11,7 @@ const BELONGING: Readonly<Record<string, string>> = {
   "http/exchange": "handlers broken-body context characters gone",
   "http/flow": "handlers context body optional-body gone silent-log server streams send",
   "http/head": "texts framing target characters",
-  "http/send": "streams framing reset handlers context draining",
+  "http/send": "streams framing reset handlers context draining early-response",
   "http/stream": "streams",
   "http/table": "router",
   "http/budget": "body-memory body-reading",
