@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { exchange, open } from "../support/client.ts";
 import { get, lines, postEcho } from "../support/requests.ts";
-import { echo, serveFor } from "../support/server.ts";
+import { bytesReadAtClose, echo, serveFor } from "../support/server.ts";
 
 const CONNECT = lines("CONNECT a:1 HTTP/1.1", "Host: a:1");
 
@@ -32,9 +32,7 @@ for (const [name, bytes, statuses] of [
 
 test("what follows CONNECT is read up to a limit", async (t) => {
   const { port, server } = await serveFor(t, []);
-  const bytesRead = new Promise<number>((resolve) => {
-    server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
-  });
+  const bytesRead = bytesReadAtClose(server);
   const client = await open(port, CONNECT, { allowHalfOpen: true });
   await client.untilEnded();
   const chunk = Buffer.alloc(65_536);
@@ -49,9 +47,7 @@ test("what follows CONNECT is read up to a limit", async (t) => {
 
 test("what follows CONNECT is read, so that its client is not reset", async (t) => {
   const { port, server } = await serveFor(t, []);
-  const bytesRead = new Promise<number>((resolve) => {
-    server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
-  });
+  const bytesRead = bytesReadAtClose(server);
   const bytes = CONNECT + "a".repeat(1_048_576);
   const client = await open(port, bytes, { allowHalfOpen: true });
   await client.untilEnded();

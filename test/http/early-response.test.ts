@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { open } from "../support/client.ts";
 import { get, lines } from "../support/requests.ts";
-import { echo, serveFor } from "../support/server.ts";
+import { bytesReadAtClose, echo, serveFor } from "../support/server.ts";
 
 const LENGTH = 60_000;
 
@@ -23,9 +23,7 @@ describe("a body that goes on after the last response of its connection is read:
   for (const [name, head] of Object.entries(CLOSING)) {
     test(name, async (t) => {
       const { port, server, connections } = await serveFor(t, [echo]);
-      const bytesRead = new Promise<number>((resolve) => {
-        server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
-      });
+      const bytesRead = bytesReadAtClose(server);
       if (name === "draining") connections.startDraining();
       const client = await open(port, head, { allowHalfOpen: true });
       const [response] = await client.untilResponses();
@@ -50,9 +48,7 @@ test(
     // Lingering would end with a timer, which never fires here.
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const { port, server } = await serveFor(t, [echo]);
-    const closed = new Promise((resolve) => {
-      server.on("connection", (socket) => socket.on("close", resolve));
-    });
+    const closed = bytesReadAtClose(server);
     const client = await open(port, get("/none", ["Connection: close"]), { allowHalfOpen: true });
     await closed;
     client.socket.destroy();

@@ -17,6 +17,7 @@ import { KEY, OTHER_KEY } from "../support/requests.ts";
 import { configurationOf } from "../support/settings.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { keepHandlers } from "../support/this-process.ts";
+import { isSettled } from "../support/wait.ts";
 
 const SECRETS: Secrets = { keys: keySetOf({ default: KEY }), tls: undefined };
 const NEW_SECRETS: Secrets = { keys: keySetOf({ default: OTHER_KEY }), tls: undefined };
@@ -62,13 +63,6 @@ async function startListening(t: TestContext, changes?: Partial<Settings>): Prom
   }
   await pool.listening;
   return pool;
-}
-
-/** Whether a promise has settled by now. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = {};
-  await new Promise(setImmediate);
-  return (await Promise.race([promise, pending])) !== pending;
 }
 
 function idsOf(workers: readonly FakeWorker[]): readonly number[] {

@@ -4,6 +4,7 @@ import { describe, test, type TestContext } from "node:test";
 import type { Samples } from "../../src/metrics-text.ts";
 import { PoolMetrics } from "../../src/process/metrics-pool.ts";
 import { parseMetrics, valueOf } from "../support/prometheus.ts";
+import { isSettled } from "../support/wait.ts";
 
 const REQUESTS = "api_log_lines_dropped_total";
 const MEMORY = "process_resident_memory_bytes";
@@ -32,16 +33,6 @@ function memoryOf(...ids: readonly number[]): string[] {
 function start(t: TestContext): PoolMetrics {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   return new PoolMetrics();
-}
-
-/** Whether a promise has settled, now that all that is due has run. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false;
-  void promise.then(() => {
-    settled = true;
-  });
-  await new Promise(setImmediate);
-  return settled;
 }
 
 describe("the metrics of a pool", () => {

@@ -94,6 +94,13 @@ export function connectionCount(server: Server): Promise<number> {
   });
 }
 
+/** Resolves when the next connection of a server has closed, to the bytes that were read on it. */
+export function bytesReadAtClose(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.on("connection", (socket) => socket.on("close", () => resolve(socket.bytesRead)));
+  });
+}
+
 /** A model that takes any JSON as it is. */
 export const anything: Model<unknown> = { schema: {}, check: (input) => input };
 

@@ -17,3 +17,10 @@ export async function until(
     await sleep(POLL_MS);
   }
 }
+
+/** Whether a promise has settled, now that all that is due has run. */
+export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const pending = {};
+  await new Promise(setImmediate);
+  return (await Promise.race([promise, pending])) !== pending;
+}
